@@ -1,0 +1,20 @@
+"""Initial weights, drawn on the host in float64: every backend and every dtype starts from the same numbers."""
+
+import math
+
+import numpy as np
+
+
+def fan_in_uniform(rng, shape, fan_in):
+    """U(−1/√fan_in, 1/√fan_in), PyTorch's default for linear and convolution layers, weight and bias alike.
+
+    Arguments:
+        rng: numpy.random.Generator; None draws from fresh entropy.
+        shape: tuple of int.
+        fan_in: inputs that one output sums over.
+
+    Returns: host array of that shape, float64.
+    """
+    rng = np.random.default_rng() if rng is None else rng
+    bound = 1 / math.sqrt(fan_in)
+    return rng.uniform(-bound, bound, shape)

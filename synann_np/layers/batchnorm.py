@@ -1,0 +1,97 @@
+"""Batch normalisation of feature vectors and of images."""
+
+import math
+
+from ..backend import array_module
+from .base import Layer
+
+
+class BatchNorm(Layer):
+    """y_nc = weight_c x̂_nc + bias_c,    x̂_nc = (x_nc − μ_c) / √(σ²_c + eps)    (Ioffe and Szegedy, 2015)
+
+    x (N, C) or (N, C, ...); with further axes, n runs over them too and M is the number of values of a channel. weight,
+    bias, running_mean, running_var (C,).
+
+    With train=True, μ_c = (1/M) Σ_n x_nc and σ²_c = (1/M) Σ_n (x_nc − μ_c)², and the running statistics move:
+
+        running ← (1 − momentum) running + momentum (μ, or σ² M/(M−1), the unbiased estimate)
+
+    Otherwise μ and σ² are the running statistics, constants.
+
+    Backward, with s_c = 1/√(σ²_c + eps):
+
+        dweight_c = Σ_n dy_nc x̂_nc
+        dbias_c   = Σ_n dy_nc
+        dx̂_nc    = dy_nc weight_c
+        dx_nc     = s_c dx̂_nc                                                        μ, σ² constant
+        dx_nc     = s_c (dx̂_nc − (1/M) Σ_m dx̂_mc − x̂_nc (1/M) Σ_m dx̂_mc x̂_mc)      μ, σ² of the batch
+
+    The last line: x_nc moves every x̂_mc, by s_c δ_mn directly, by −s_c/M through μ and by −s_c x̂_mc x̂_nc/M through σ²
+    (∂σ²/∂x_nc = 2 (x_nc − μ_c)/M and ∂s/∂σ² = −s³/2).
+
+    Raises: ValueError, TypeError (forward) if x has another shape or dtype; ValueError with train=True and M = 1,
+    where the variance is 0 and tells nothing.
+    """
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, *, rng=None, dtype="float32", backend="numpy"):
+        super().__init__(dtype, backend, num_features=num_features, eps=eps, momentum=momentum)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        xp = self.backend.xp
+        self.params = {
+            "weight": xp.ones(num_features, self.dtype),
+            "bias": xp.zeros(num_features, self.dtype),
+        }
+        self.buffers = {
+            "running_mean": xp.zeros(num_features, self.dtype),
+            "running_var": xp.ones(num_features, self.dtype),
+        }
+
+    def forward(self, x, train=False):
+        self.check_shape(x)
+        C = self.num_features
+        axes = (0, *range(2, len(x.shape)))
+        column = (C, *[1] * (len(x.shape) - 2))  # the shape in which a (C,) array meets x
+        if train:
+            M = math.prod(x.shape) // C
+            if M < 2:
+                raise ValueError(f"{self}: training needs more than one value a channel, got {tuple(x.shape)}")
+            mean = x.mean(axis=axes)
+            centred = x - mean.reshape(column)
+            var = (centred * centred).mean(axis=axes)
+            for name, value in (("running_mean", mean), ("running_var", var * (M / (M - 1)))):
+                self.buffers[name] += self.momentum * (value - self.buffers[name])
+        else:
+            centred = x - self.buffers["running_mean"].reshape(column)
+            var = self.buffers["running_var"]
+        s = (1 / array_module(x).sqrt(var + self.eps)).reshape(column)
+        x_hat = centred * s
+        y = self.params["weight"].reshape(column) * x_hat + self.params["bias"].reshape(column)
+        return y, (x_hat, s, train)
+
+    def backward(self, dy, cache):
+        x_hat, s, train = cache
+        axes = (0, *range(2, len(dy.shape)))
+        grads = {"weight": (dy * x_hat).sum(axis=axes), "bias": dy.sum(axis=axes)}
+        dx_hat = dy * self.params["weight"].reshape(s.shape)
+        if not train:
+            return s * dx_hat, grads
+        mean = dx_hat.mean(axis=axes).reshape(s.shape)
+        mean_x_hat = (dx_hat * x_hat).mean(axis=axes).reshape(s.shape)
+        return s * (dx_hat - mean - x_hat * mean_x_hat), grads
+
+    def check_shape(self, x):
+        raise NotImplementedError
+
+
+class BatchNorm1d(BatchNorm):
+    """BatchNorm of feature vectors, x (N, C), or of sequences, x (N, C, L)."""
+
+    def check_shape(self, x):
+        self.check_input(x, "N", self.num_features, *(["L"] if len(x.shape) == 3 else []))
+
+
+class BatchNorm2d(BatchNorm):
+    """BatchNorm of images, x (N, C, H, W): one mean and variance a channel, over the batch and all pixels."""
+
+    def check_shape(self, x):
+        self.check_input(x, "N", self.num_features, "H", "W")

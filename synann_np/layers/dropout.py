@@ -1,0 +1,59 @@
+"""Dropout of single elements and of whole channels."""
+
+import numpy as np
+
+from ..counter_random import keep_mask
+from .base import Layer
+
+
+class Dropout(Layer):
+    """y_e = x_e m_e / (1 − p) with train=True, y = x otherwise
+
+    x of any shape (N, ...). m_e is 0 with probability p, else 1. The division keeps the mean: E[y] = x, so nothing has
+    to change in evaluation (inverted dropout; Srivastava et al., 2014).
+
+    Backward: dx_e = dy_e m_e / (1 − p), the same mask.
+
+    The mask is a function of (seed, step, element) alone: the same on NumPy and CuPy, and known again after a resume.
+    The seed is drawn from rng. A training loop counts `step` up; with the same step the mask is the same.
+
+    Raises: ValueError unless 0 ≤ p ≤ 1.
+    """
+
+    draws_masks = True
+
+    def __init__(self, p=0.5, *, rng=None):
+        super().__init__(p=p)
+        if not 0 <= p <= 1:
+            raise ValueError(f"{self}: expected a probability, 0 <= p <= 1")
+        self.p = p
+        self.scale = 0.0 if p == 1 else 1 / (1 - p)
+        rng = np.random.default_rng() if rng is None else rng
+        self.seed = int(rng.integers(2**63))
+
+    def forward(self, x, train=False, step=0):
+        if not train:
+            return x, None
+        mask = keep_mask(self.mask_shape(x), self.p, self.seed, step, like=x).astype(x.dtype) * self.scale
+        return x * mask, mask
+
+    def backward(self, dy, cache):
+        mask = cache
+        return (dy if mask is None else dy * mask), {}
+
+    def mask_shape(self, x):
+        return x.shape
+
+
+class Dropout2d(Dropout):
+    """y_nchw = x_nchw m_nc / (1 − p): a channel of a sample is kept or dropped as a whole.
+
+    x (N, C, H, W). Neighbouring pixels of a feature map say nearly the same, so dropping single ones drops little
+    (Tompson et al., 2015). Everything else as Dropout.
+
+    Raises: ValueError (forward) if x is not (N, C, H, W).
+    """
+
+    def mask_shape(self, x):
+        self.check_input(x, "N", "C", "H", "W")
+        return (*x.shape[:2], 1, 1)

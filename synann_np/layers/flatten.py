@@ -1,0 +1,23 @@
+"""From images to vectors."""
+
+import math
+
+from .base import Layer
+
+
+class Flatten(Layer):
+    """y_n,(c,h,w) = x_nchw: all axes but the first become one, in row-major order.
+
+    x (N, ...), y (N, D) with D the product of the other sizes. Backward: the same elements in the shape of x.
+
+    Raises: ValueError (forward) if x has fewer than two axes.
+    """
+
+    def forward(self, x, train=False):
+        if len(x.shape) < 2:
+            raise ValueError(f"{self}: expected input (N, ...), got {tuple(x.shape)}")
+        return x.reshape(x.shape[0], math.prod(x.shape[1:])), x.shape
+
+    def backward(self, dy, cache):
+        x_shape = cache
+        return dy.reshape(x_shape), {}

@@ -1,0 +1,43 @@
+"""Fully connected layer."""
+
+from ..initializers import fan_in_uniform
+from .base import Layer
+
+
+class Linear(Layer):
+    """y_nf = Σ_c weight_fc x_nc + bias_f
+
+    x (N, C), y (N, F), weight (F, C), bias (F,), with C = in_features, F = out_features.
+
+    Backward, by the chain rule from dy_nf = ∂L/∂y_nf:
+
+        dweight_fc = Σ_n dy_nf x_nc         since ∂y_nf/∂weight_fc = x_nc
+        dbias_f    = Σ_n dy_nf              since ∂y_nf/∂bias_f = 1
+        dx_nc      = Σ_f dy_nf weight_fc    since ∂y_nf/∂x_nc = weight_fc
+
+    Raises: ValueError, TypeError (forward) if x is not (N, C) or not of the weights' dtype.
+    """
+
+    def __init__(self, in_features, out_features, bias=True, *, rng=None, dtype="float32", backend="numpy"):
+        super().__init__(dtype, backend, in_features=in_features, out_features=out_features, bias=bias)
+        self.in_features = in_features
+        shapes = {"weight": (out_features, in_features)} | ({"bias": (out_features,)} if bias else {})
+        self.params = {
+            name: self.backend.asarray(fan_in_uniform(rng, shape, in_features), self.dtype)
+            for name, shape in shapes.items()
+        }
+
+    def forward(self, x, train=False):
+        self.check_input(x, "N", self.in_features)
+        y = x @ self.params["weight"].T  # (N, F)
+        if "bias" in self.params:
+            y = y + self.params["bias"]
+        return y, x
+
+    def backward(self, dy, cache):
+        x = cache
+        grads = {"weight": dy.T @ x}  # (F, C)
+        if "bias" in self.params:
+            grads["bias"] = dy.sum(axis=0)
+        dx = dy @ self.params["weight"]  # (N, C)
+        return dx, grads

@@ -1,0 +1,26 @@
+"""Logarithm of the softmax over the last axis."""
+
+from ..backend import array_module
+from .base import Layer
+
+
+class LogSoftmax(Layer):
+    """y_i = x_i − log Σ_k e^{x_k} over the last axis
+
+    x (..., K), y the same. The maximum m of each row is taken out of the sum, log Σ e^{x_k} = m + log Σ e^{x_k − m}:
+    no exponential overflows, and the sum is at least 1, so the logarithm is finite.
+
+    Backward. From ∂y_k/∂x_i = δ_ki − e^{y_i}, with δ the identity matrix,
+
+        dx_i = Σ_k dy_k (δ_ki − e^{y_i}) = dy_i − e^{y_i} Σ_k dy_k
+    """
+
+    def forward(self, x, train=False):
+        xp = array_module(x)
+        z = x - x.max(axis=-1, keepdims=True)
+        y = z - xp.log(xp.exp(z).sum(axis=-1, keepdims=True))
+        return y, y
+
+    def backward(self, dy, cache):
+        y = cache
+        return dy - array_module(y).exp(y) * dy.sum(axis=-1, keepdims=True), {}

@@ -1,0 +1,19 @@
+"""Rectified linear unit."""
+
+from ..backend import array_module
+from .base import Layer
+
+
+class ReLU(Layer):
+    """y = max(x, 0), element by element, any shape.
+
+    Backward: dx = dy where x > 0, else 0 (at x = 0 too, as in PyTorch). y > 0 exactly where x > 0, so y is the cache.
+    """
+
+    def forward(self, x, train=False):
+        y = array_module(x).maximum(x, 0)
+        return y, y
+
+    def backward(self, dy, cache):
+        y = cache
+        return dy * (y > 0), {}

@@ -1,0 +1,40 @@
+"""Losses: the value and its gradient in one call."""
+
+import numpy as np
+
+from .backend import array_module
+
+
+def nll_loss(log_probs, labels):
+    """Negative log likelihood, mean over the batch: L = −(1/N) Σ_n log_probs[n, labels_n].
+
+    Its gradient: dlog_probs_nk = −1/N where k = labels_n, else 0.
+
+    Arguments:
+        log_probs: (N, K), float32 or float64, logarithms of probabilities.
+        labels: (N,), integers in 0..K−1, on the same backend.
+
+    Returns: loss (a scalar of the backend, not yet copied to the host), dlog_probs (N, K).
+
+    Raises:
+        ValueError: shapes do not fit, the batch is empty, or a label is out of range. Labels on a device are not
+            looked at (that would wait for the device): `load_mnist` has checked them on the host.
+        TypeError: labels are not integers.
+    """
+    xp = array_module(log_probs)
+    if log_probs.ndim != 2 or labels.shape != log_probs.shape[:1] or labels.shape[0] == 0:
+        raise ValueError(
+            f"nll_loss: expected log_probs (N, K) and labels (N,) with N > 0, "
+            f"got {tuple(log_probs.shape)} and {tuple(labels.shape)}"
+        )
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"nll_loss: expected integer labels, got {labels.dtype}")
+    N, K = log_probs.shape
+    if xp is np and (labels.min() < 0 or labels.max() >= K):
+        raise ValueError(f"nll_loss: expected labels in 0..{K - 1}, got {labels.min()}..{labels.max()}")
+
+    rows = xp.arange(N)
+    loss = -log_probs[rows, labels].mean()
+    dlog_probs = xp.zeros_like(log_probs)
+    dlog_probs[rows, labels] = -1 / N
+    return loss, dlog_probs

@@ -1,0 +1,88 @@
+"""A model as a list of named layers: forward keeps each layer's cache, backward walks them in reverse."""
+
+from .backend import get_backend
+
+
+class Sequential:
+    """Layers applied one after the other.
+
+    Arguments:
+        layers: list of (name, layer); a name has no dot and occurs once.
+        dtype: of all weights, "float32" or "float64".
+        backend: where the weights live.
+
+    It is itself a layer: it has params, buffers, forward and backward, and may stand in another Sequential.
+    """
+
+    draws_masks = True  # it hands `step` on
+
+    def __init__(self, layers, dtype="float32", backend="numpy"):
+        self.layers = dict(layers)
+        self.dtype = dtype
+        self.backend = get_backend(backend)
+        if len(self.layers) < len(layers):
+            raise ValueError(f"Sequential: a name occurs twice in {[name for name, _ in layers]}")
+
+    def __repr__(self):
+        return "\n".join(["Sequential(", *(f"  {name}: {layer!r}" for name, layer in self.layers.items()), ")"])
+
+    @property
+    def params(self):
+        """dict "layer.param" -> array: the weights themselves, not copies."""
+        return {f"{name}.{key}": p for name, layer in self.layers.items() for key, p in layer.params.items()}
+
+    @property
+    def buffers(self):
+        """dict "layer.buffer" -> array: state that is not trained (batch-norm's running statistics)."""
+        return {f"{name}.{key}": b for name, layer in self.layers.items() for key, b in layer.buffers.items()}
+
+    def forward(self, x, train=False, step=0):
+        """All layers in order.
+
+        Arguments:
+            x: input of the first layer.
+            train: batch statistics and dropout on.
+            step: number of the training step; it selects the dropout masks, so a training loop counts it up.
+
+        Returns: y (output of the last layer), caches (what backward needs).
+        """
+        caches = []
+        for layer in self.layers.values():
+            x, cache = layer.forward(x, train, step) if layer.draws_masks else layer.forward(x, train)
+            caches.append(cache)
+        return x, caches
+
+    def backward(self, dy, caches):
+        """All layers in reverse.
+
+        Arguments:
+            dy: gradient of the loss with respect to y.
+            caches: as returned by the forward call that made y.
+
+        Returns: dx, grads (dict with the names of params).
+        """
+        grads = {}
+        for (name, layer), cache in zip(reversed(self.layers.items()), reversed(caches), strict=True):
+            dy, layer_grads = layer.backward(dy, cache)
+            grads |= {f"{name}.{key}": g for key, g in layer_grads.items()}
+        return dy, grads
+
+    def state_dict(self):
+        """dict name -> copy on the host of every parameter and buffer."""
+        return {name: self.backend.to_host(a).copy() for name, a in (self.params | self.buffers).items()}
+
+    def load_state_dict(self, state):
+        """Copy arrays into the parameters and buffers, cast to the model's dtype. All or nothing.
+
+        Raises: ValueError naming what is missing, unknown or of another shape; the model is then unchanged.
+        """
+        arrays = self.params | self.buffers
+        if missing := sorted(arrays.keys() - state.keys()):
+            raise ValueError(f"load_state_dict: missing {missing}")
+        if unknown := sorted(state.keys() - arrays.keys()):
+            raise ValueError(f"load_state_dict: the model has no {unknown}")
+        for name, a in arrays.items():
+            if tuple(state[name].shape) != tuple(a.shape):
+                raise ValueError(f"load_state_dict: {name} is {tuple(a.shape)}, got {tuple(state[name].shape)}")
+        for name, a in arrays.items():
+            a[...] = self.backend.asarray(state[name], dtype=a.dtype)
