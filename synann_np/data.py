@@ -1,0 +1,175 @@
+"""MNIST, or any data set in its format: IDX files to arrays, arrays to batches.
+
+Files are read on the host with NumPy. What runs inside training (`normalise`, `batches`, `class_counts`)
+stays on the backend of the arrays it is given: indices are integers, nothing is copied to the host.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from .backend import array_module
+from .download import fetch_mnist
+from .idx import REMEDY, DataError, read_idx
+
+CLASSES = 10
+SIDE = 28
+MEAN = 0.1307  # of the pixels of the MNIST training images, scaled to 0..1
+STD = 0.3081
+REPOSITORY_DATA = Path(__file__).resolve().parents[1] / "data" / "mnist"
+
+
+def load_mnist(directory=None):
+    """Load the four files of MNIST, or of a data set in the same format (Fashion-MNIST, KMNIST).
+
+    Arguments:
+        directory: folder with the files, named `train-images-idx3-ubyte` or `train-images.idx3-ubyte` (and
+            so on), with or without `.gz`. None takes `data/mnist` of the repository, and where the package
+            was installed without it, downloads MNIST once into the user's cache.
+
+    Returns:
+        train_images (N, 28, 28), train_labels (N,), test_images (M, 28, 28), test_labels (M,): uint8.
+
+    Raises:
+        DataError: folder or file missing, bad file, images and labels that do not belong together, labels
+            outside 0..9, failed download.
+    """
+    if directory is None:
+        directory = REPOSITORY_DATA if REPOSITORY_DATA.is_dir() else fetch_mnist()
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise DataError(f"{directory}: no such folder; choose the folder that holds the four MNIST files")
+    return (*_load_split(directory, "train"), *_load_split(directory, "t10k"))
+
+
+def split_validation(images, labels, size=5000, seed=5):
+    """Set `size` random images aside for validation.
+
+    Arguments:
+        images (N, ...), labels (N,): host arrays.
+        size: 0 < size < N.
+        seed: the same seed gives the same split.
+
+    Returns:
+        (train_images, train_labels), (val_images, val_labels): copies, disjoint, together everything, each
+        in the order of the original.
+
+    Raises:
+        ValueError: lengths that differ, or a size that leaves one side empty.
+    """
+    _check_pairs(images, labels)
+    if not 0 < size < len(images):
+        raise ValueError(f"a validation split of {size} from {len(images)} images leaves one side empty")
+    order = np.random.default_rng(seed).permutation(len(images))
+    val, train = np.sort(order[:size]), np.sort(order[size:])
+    return (images[train], labels[train]), (images[val], labels[val])
+
+
+def normalise(images, dtype="float32", mean=MEAN, std=STD):
+    """Scale bytes to about zero mean and unit variance: (x / 255 − mean) / std.
+
+    Arguments:
+        images (N, H, W): uint8, on either backend.
+
+    Returns:
+        (N, 1, H, W) of `dtype` on the same backend, with the batch innermost in memory: transposed to
+        (1, H, W, N) it is C-contiguous, so that the inner loops of the layers are long.
+
+    Raises:
+        ValueError: not uint8 (pixels that are normalised already, say), or not three-dimensional.
+    """
+    if images.ndim != 3 or images.dtype != "uint8":
+        raise ValueError(f"normalise needs uint8 images (N, H, W), got {images.dtype} {images.shape}")
+    x = images.transpose(1, 2, 0).astype(dtype, order="C")  # (H, W, N)
+    x /= 255.0
+    x -= float(mean)  # a float64 scalar of NumPy would widen float32
+    x /= float(std)
+    return x[None].transpose(3, 0, 1, 2)  # (N, 1, H, W)
+
+
+def batches(images, labels, batch_size, permutation=None, dtype="float32"):
+    """Iterate over normalised batches; the last one holds the rest.
+
+    Arguments:
+        images (N, H, W) uint8, labels (N,): on one backend.
+        batch_size: at least 1.
+        permutation: integer indices on the same backend, in the order wanted (fewer than N walk through a
+            part). Their range is not checked: a GPU wraps wrong ones around silently. None walks in order.
+
+    Yields:
+        x (batch_size, 1, H, W) as of `normalise`, labels (batch_size,)
+
+    Raises:
+        ValueError: at once, not at the first batch: lengths that differ, batch_size below 1, indices that
+            are not integers.
+    """
+    _check_pairs(images, labels)
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if permutation is not None and permutation.dtype.kind not in "iu":
+        # A boolean mask would select quietly, and on a GPU wait for the count.
+        raise ValueError(f"permutation must hold integers, got {permutation.dtype}")
+
+    def walk():
+        count = len(images) if permutation is None else len(permutation)
+        for start in range(0, count, batch_size):
+            chosen = slice(start, start + batch_size)
+            if permutation is not None:
+                chosen = permutation[chosen]
+            yield normalise(images[chosen], dtype), labels[chosen]
+
+    return walk()
+
+
+def epoch_permutation(n, seed, epoch):
+    """The order in which an epoch visits n images: host array (n,), int64.
+
+    A function of seed and epoch alone, not of a generator carried along: a run resumed at epoch 40 shuffles
+    as the uninterrupted run did, although no generator state was saved.
+    """
+    return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+def class_counts(labels, classes=CLASSES):
+    """How often each class occurs: (classes,) int64, on the backend of labels (N,).
+
+    Raises:
+        ValueError: a label of `classes` or above.
+    """
+    counts = array_module(labels).bincount(labels, minlength=classes)
+    if len(counts) > classes:
+        raise ValueError(f"label {len(counts) - 1} found where 0..{classes - 1} are expected")
+    return counts
+
+
+def _find(directory, name):
+    spellings = (name, name.replace("-idx", ".idx"))
+    names = [spelling + suffix for suffix in ("", ".gz") for spelling in spellings]
+    for candidate in names:
+        if (directory / candidate).is_file():
+            return directory / candidate
+    raise DataError(f"{directory}: none of {', '.join(names)} is there; put one of them into this folder")
+
+
+def _load_split(directory, split):
+    image_path = _find(directory, f"{split}-images-idx3-ubyte")
+    label_path = _find(directory, f"{split}-labels-idx1-ubyte")
+    images, labels = read_idx(image_path), read_idx(label_path)
+    if images.shape[1:] != (SIDE, SIDE):
+        raise DataError(f"{image_path}: shape {images.shape}, (N, {SIDE}, {SIDE}) is expected; {REMEDY}")
+    if labels.ndim != 1:
+        raise DataError(f"{label_path}: shape {labels.shape}, labels (N,) are expected; {REMEDY}")
+    if len(images) != len(labels):
+        raise DataError(
+            f"{label_path}: {len(labels)} labels for the {len(images)} images of {image_path.name}; "
+            "take both files from the same data set"
+        )
+    # Checked here, once: a wrong index raises nothing on a GPU.
+    if labels.max() >= CLASSES:
+        raise DataError(f"{label_path}: label {labels.max()}, 0..{CLASSES - 1} are expected; {REMEDY}")
+    return images, labels
+
+
+def _check_pairs(images, labels):
+    if len(images) != len(labels):
+        raise ValueError(f"{len(images)} images but {len(labels)} labels")
