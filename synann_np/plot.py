@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .train import TestRecord, TrainRecord
+
 
 def sample_grid(images, labels, path, per_class=10):
     """Draw samples of every class that occurs: one row a class, its first `per_class` images.
@@ -52,8 +54,8 @@ def training_curves(records, path, title=""):
     """
     from matplotlib.figure import Figure
 
-    train = [r for r in records if hasattr(r, "batch")]
-    test = [r for r in records if hasattr(r, "correct")]
+    train = [r for r in records if isinstance(r, TrainRecord)]
+    test = [r for r in records if isinstance(r, TestRecord)]
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     figure.suptitle(title)
     losses, accuracies = figure.subplots(1, 2)

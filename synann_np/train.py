@@ -1,0 +1,135 @@
+"""The training loop. It prints nothing: it yields records, and whoever iterates shows or stores them."""
+
+import math
+from dataclasses import dataclass
+
+from .data import batches, epoch_permutation
+from .losses import nll_loss
+
+
+@dataclass(frozen=True)
+class TrainRecord:
+    """Loss of one batch, measured before its update.
+
+    epoch counts from 1; batch from 0; seen is the number of examples of this epoch before the batch, total of the
+    whole epoch; step the number of updates done so far, this one included.
+    """
+
+    epoch: int
+    batch: int
+    seen: int
+    total: int
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class TestRecord:
+    """Mean loss and number of right answers over a whole set, at the end of an epoch (after `step` updates)."""
+
+    epoch: int
+    step: int
+    loss: float
+    correct: int
+    total: int
+
+    @property
+    def accuracy(self):
+        return self.correct / self.total
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss is NaN or infinite: training on would only spread it."""
+
+
+def fit(
+    model, optimizer, train_set, test_set, epochs,
+    *, batch_size=100, test_batch_size=1000, seed=5, log_interval=100, step=0,
+):  # fmt: skip
+    """Train, and evaluate after every epoch.
+
+    Whenever a record is yielded, model and optimiser are in the state after `record.step` updates, so they may be
+    saved there. The order of the examples and the dropout masks are functions of (seed, epoch, step): to continue a
+    run, load model and optimiser and pass the step that they had.
+
+    Arguments:
+        model: Sequential, x (N, 1, 28, 28) -> log probabilities (N, K).
+        optimizer: has step(params, grads).
+        train_set, test_set: (images (N, 28, 28) uint8, labels (N,)), host arrays.
+        epochs: to end with, counted from the start of the run.
+        batch_size, test_batch_size: examples at a time.
+        seed: of the order of the examples.
+        log_interval: batches between two train records; only there the host waits for a device.
+        step: updates that were done before.
+
+    Yields: TrainRecord for every log_interval-th batch, TestRecord after every epoch.
+
+    Raises: NonFiniteLoss at a record whose loss is NaN or infinite.
+    """
+    images, labels = _to_backend(model.backend, train_set)
+    test_set = _to_backend(model.backend, test_set)
+    total = len(images)
+    batches_per_epoch = math.ceil(total / batch_size)
+    for epoch in range(step // batches_per_epoch + 1, epochs + 1):
+        first = step % batches_per_epoch
+        order = model.backend.asarray(epoch_permutation(total, seed, epoch)[first * batch_size :])
+        for batch, (x, targets) in enumerate(batches(images, labels, batch_size, order, model.dtype), start=first):
+            loss = train_step(model, optimizer, x, targets, step)
+            step += 1
+            if batch % log_interval == 0:
+                yield _finite(TrainRecord(epoch, batch, batch * batch_size, total, step, _to_float(model, loss)))
+        loss, correct = evaluate(model, *test_set, test_batch_size)
+        yield _finite(TestRecord(epoch, step, loss, correct, len(test_set[0])))
+
+
+def train_step(model, optimizer, x, labels, step):
+    """One update of the model by one batch: forward, loss, backward, optimiser.
+
+    Arguments: x, labels: a batch on the model's backend. step: number of the update, selects the dropout masks.
+
+    Returns: loss before the update, a scalar of the backend.
+    """
+    log_probs, caches = model.forward(x, train=True, step=step)
+    loss, dlog_probs = nll_loss(log_probs, labels)
+    _, grads = model.backward(dlog_probs, caches)
+    optimizer.step(model.params, grads)
+    return loss
+
+
+def evaluate(model, images, labels, batch_size=1000):
+    """Mean loss and number of right answers of a model in evaluation mode.
+
+    Arguments: images (N, 28, 28) uint8, labels (N,), on the model's backend.
+
+    Returns: loss (float), correct (int). A device is waited for once, at the end.
+    """
+    losses, correct = 0.0, 0
+    for x, targets in batches(images, labels, batch_size, dtype=model.dtype):
+        log_probs, _ = model.forward(x)
+        loss, _ = nll_loss(log_probs, targets)
+        losses = losses + loss * len(targets)
+        correct = correct + (log_probs.argmax(axis=1) == targets).sum()
+    return _to_float(model, losses) / len(images), int(model.backend.to_host(correct))
+
+
+def at_chance(record, classes=10):
+    """Whether the accuracy of a TestRecord is no better than guessing (up to half as much again)."""
+    return record.accuracy < 1.5 / classes
+
+
+def _to_backend(backend, data_set):
+    images, labels = data_set
+    return backend.asarray(images), backend.asarray(labels, dtype="int64")
+
+
+def _to_float(model, scalar):
+    return float(model.backend.to_host(scalar))
+
+
+def _finite(record):
+    if not math.isfinite(record.loss):
+        raise NonFiniteLoss(
+            f"the loss is {record.loss} in epoch {record.epoch} after {record.step} steps: training stopped. "
+            "Try a smaller learning rate, and look for NaN or unscaled values in the data"
+        )
+    return record
