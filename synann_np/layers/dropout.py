@@ -15,21 +15,22 @@ class Dropout(Layer):
     Backward: dx_e = dy_e m_e / (1 − p), the same mask.
 
     The mask is a function of (seed, step, element) alone: the same on NumPy and CuPy, and known again after a resume.
-    The seed is drawn from rng. A training loop counts `step` up; with the same step the mask is the same.
+    The seed is drawn from rng unless it is given. A training loop counts `step` up; with the same step the mask is the same.
 
     Raises: ValueError unless 0 ≤ p ≤ 1.
     """
 
     draws_masks = True
 
-    def __init__(self, p=0.5, *, rng=None):
-        super().__init__(p=p)
+    def __init__(self, p=0.5, *, seed=None, rng=None):
+        if seed is None:
+            rng = np.random.default_rng() if rng is None else rng
+            seed = int(rng.integers(2**63))
+        super().__init__(p=p, seed=seed)
         if not 0 <= p <= 1:
             raise ValueError(f"{self}: expected a probability, 0 <= p <= 1")
-        self.p = p
+        self.p, self.seed = p, seed
         self.scale = 0.0 if p == 1 else 1 / (1 - p)
-        rng = np.random.default_rng() if rng is None else rng
-        self.seed = int(rng.integers(2**63))
 
     def forward(self, x, train=False, step=0):
         if not train:
