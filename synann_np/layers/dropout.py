@@ -15,7 +15,8 @@ class Dropout(Layer):
     Backward: dx_e = dy_e m_e / (1 − p), the same mask.
 
     The mask is a function of (seed, step, element) alone: the same on NumPy and CuPy, and known again after a resume.
-    The seed is drawn from rng unless it is given. A training loop counts `step` up; with the same step the mask is the same.
+    The seed is drawn from rng unless it is given. A training loop counts `step` up; with the same step the mask is the
+    same.
 
     Raises: ValueError unless 0 ≤ p ≤ 1.
     """
