@@ -23,7 +23,7 @@ from synann_np.history import to_line
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
 from synann_np.plot import training_curves
-from synann_np.train import NonFiniteLoss, TestRecord, at_chance, evaluate, fit
+from synann_np.train import EvalRecord, NonFiniteLoss, at_chance, evaluate, fit
 
 CHANCE_WARNING = """\
 Warning: the accuracy is still at chance after one epoch. The usual causes: a learning rate that is too high (all relus
@@ -100,7 +100,7 @@ def train(args):
             bar.update(record.step - bar.n)
             for line in describe(record, test_name):
                 tqdm.write(line, file=sys.stdout)
-            if isinstance(record, TestRecord):
+            if isinstance(record, EvalRecord):
                 tqdm.write(time_left(time.perf_counter() - started, record.epoch, args.epochs), file=sys.stdout)
                 if record.epoch == 1 and at_chance(record):
                     tqdm.write(CHANCE_WARNING, file=sys.stderr)
@@ -108,14 +108,14 @@ def train(args):
 
     if args.validation:
         loss, correct = evaluate(model, backend.asarray(test_images), backend.asarray(test_labels, "int64"))
-        print("\n".join(describe(TestRecord(args.epochs, 0, loss, correct, len(test_images)), "Test")))
+        print("\n".join(describe(EvalRecord(args.epochs, 0, loss, correct, len(test_images)), "Test")))
     training_curves(records, out / "curves.png", title=f"SynaNN on {args.data_dir or 'MNIST'}, seed {args.seed}")
     print(f"History and curves: {out}")
 
 
 def describe(record, test_name):
     """The lines of the published log."""
-    if isinstance(record, TestRecord):
+    if isinstance(record, EvalRecord):
         yield (
             f"\n{test_name} set: Average loss: {record.loss:.4f}, "
             f"Accuracy: {record.correct}/{record.total} ({record.accuracy:.2%})\n"

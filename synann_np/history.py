@@ -4,13 +4,13 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from .train import TestRecord, TrainRecord
+from .train import EvalRecord, TrainRecord
 
-KINDS = {"train": TrainRecord, "test": TestRecord}
+KINDS = {"train": TrainRecord, "eval": EvalRecord}
 
 
 def to_line(record):
-    """A TrainRecord or TestRecord as one line of JSON. Floats keep all their digits: equal runs, equal bytes."""
+    """A TrainRecord or EvalRecord as one line of JSON. Floats keep all their digits: equal runs, equal bytes."""
     kind = next(kind for kind, cls in KINDS.items() if isinstance(record, cls))
     return json.dumps({"kind": kind, **asdict(record)}) + "\n"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .train import TestRecord, TrainRecord
+from .train import EvalRecord, TrainRecord
 
 
 def sample_grid(images, labels, path, per_class=10):
@@ -46,7 +46,7 @@ def training_curves(records, path, title=""):
     """Draw a run: train loss over examples seen, test loss and test accuracy per epoch.
 
     Arguments:
-        records: list of TrainRecord and TestRecord, in order, as a run yielded them.
+        records: list of TrainRecord and EvalRecord, in order, as a run yielded them.
         path: the PNG file; an existing one is replaced when the new one is complete.
         title: of the whole picture.
     Raises:
@@ -55,7 +55,7 @@ def training_curves(records, path, title=""):
     from matplotlib.figure import Figure
 
     train = [r for r in records if isinstance(r, TrainRecord)]
-    test = [r for r in records if isinstance(r, TestRecord)]
+    test = [r for r in records if isinstance(r, EvalRecord)]
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     figure.suptitle(title)
     losses, accuracies = figure.subplots(1, 2)

@@ -24,7 +24,7 @@ class TrainRecord:
 
 
 @dataclass(frozen=True)
-class TestRecord:
+class EvalRecord:
     """Mean loss and number of right answers over a whole set, at the end of an epoch (after `step` updates)."""
 
     epoch: int
@@ -62,7 +62,7 @@ def fit(
         log_interval: batches between two train records; only there the host waits for a device.
         step: updates that were done before.
 
-    Yields: TrainRecord for every log_interval-th batch, TestRecord after every epoch.
+    Yields: TrainRecord for every log_interval-th batch, EvalRecord after every epoch.
 
     Raises: NonFiniteLoss at a record whose loss is NaN or infinite.
     """
@@ -79,7 +79,7 @@ def fit(
             if batch % log_interval == 0:
                 yield _finite(TrainRecord(epoch, batch, batch * batch_size, total, step, _to_float(model, loss)))
         loss, correct = evaluate(model, *test_set, test_batch_size)
-        yield _finite(TestRecord(epoch, step, loss, correct, len(test_set[0])))
+        yield _finite(EvalRecord(epoch, step, loss, correct, len(test_set[0])))
 
 
 def train_step(model, optimizer, x, labels, step):
@@ -113,7 +113,7 @@ def evaluate(model, images, labels, batch_size=1000):
 
 
 def at_chance(record, classes=10):
-    """Whether the accuracy of a TestRecord is no better than guessing (up to half as much again)."""
+    """Whether the accuracy of a EvalRecord is no better than guessing (up to half as much again)."""
     return record.accuracy < 1.5 / classes
 
 
