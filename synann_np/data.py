@@ -81,9 +81,9 @@ def normalise(images, dtype="float32", mean=MEAN, std=STD):
     if images.ndim != 3 or images.dtype != "uint8":
         raise ValueError(f"normalise needs uint8 images (N, H, W), got {images.dtype} {images.shape}")
     x = images.transpose(1, 2, 0).astype(dtype, order="C")  # (H, W, N)
-    x /= 255.0
-    x -= float(mean)  # a float64 scalar of NumPy would widen float32
-    x /= float(std)
+    x /= 255.0  # in place throughout: whatever mean and std are, the dtype stays
+    x -= mean
+    x /= std
     return x[None].transpose(3, 0, 1, 2)  # (N, 1, H, W)
 
 

@@ -121,7 +121,7 @@ def test_a_bad_file_is_refused_by_name(tmp_path, content, reason):
 
 
 def test_a_file_that_is_missing_or_a_folder_is_refused_by_name(tmp_path):
-    with refused(tmp_path / "nothing", "No such file"):
+    with refused(tmp_path / "nothing", r"\(No such file or directory\)"):
         read_idx(tmp_path / "nothing")
     with refused(tmp_path, "cannot be read"):
         read_idx(tmp_path)

@@ -107,6 +107,17 @@ def test_the_picture_shows_the_first_samples_of_each_class_in_its_row(tmp_path, 
         assert (cell == expected[row][column]).all()
 
 
+def test_a_picture_is_replaced_as_a_whole_so_that_who_reads_the_old_one_keeps_it(tmp_path):
+    from synann_np.plot import sample_grid
+
+    picture = tmp_path / "p.png"
+    picture.write_bytes(b"old")
+    with picture.open("rb") as reader:
+        sample_grid(np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8), picture)
+        assert reader.read() == b"old"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_failed_picture_leaves_the_old_one_and_no_rest(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
