@@ -1,0 +1,215 @@
+"""A device for tests on any CPU: what CuPy refuses, or gets silently wrong, raises here.
+
+The module is the array namespace and `ndarray` its array, which holds a NumPy array without being one. Refused are
+
+    host arrays in expressions, as indices and as values; lists where a ufunc or an index wants an array
+    every implicit way to the host: np.asarray(x), NumPy functions, float, int, bool, iteration, item, boolean masks
+    index arrays out of range and duplicate indices in an assignment (CuPy wraps around, or keeps any of the values)
+    float32 that becomes float64, which CuPy does as NumPy does and nobody wants
+
+Permitted ways to the host: `backend().to_host(x)`, and whatever happens inside `with allow_sync():`. Only the names
+in the lists below exist, and CuPy 14 has all of them.
+"""
+# ruff: noqa: SIM905 - a hundred names are read more easily without quotes
+
+import operator
+import sys
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+
+from synann_np.backend import CupyBackend
+
+FUNCTIONS = """abs add all any arange argmax argmin argsort array_equal bincount bitwise_and bitwise_or bitwise_xor
+broadcast_to ceil clip concatenate cos cumsum diag divide dot einsum empty empty_like equal exp expand_dims expm1 eye
+flip floor full full_like greater greater_equal invert isfinite isinf isnan less less_equal linspace log log1p
+logical_and logical_not logical_or matmul max maximum mean min minimum moveaxis multiply negative not_equal ones
+ones_like outer pad power prod ravel repeat reshape roll sign sin sqrt square squeeze stack std subtract sum swapaxes
+take take_along_axis tanh tensordot tile transpose true_divide var vstack hstack where zeros zeros_like""".split()
+CONSTANTS = """bool_ float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 dtype finfo iinfo inf nan
+newaxis pi result_type""".split()
+ATTRIBUTES = "T dtype flags itemsize nbytes ndim shape size strides".split()
+METHODS = """all any argmax argmin argsort astype clip copy cumsum dot fill flatten max mean min prod ravel repeat
+reshape sort squeeze std sum swapaxes take trace transpose var view""".split()
+BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
+COMPARISONS_AND_UNARY = "lt le gt ge eq ne neg pos abs invert".split()
+SYNCHRONISE = "item tolist __float__ __int__ __bool__ __complex__".split()
+
+_allowed = 0
+
+
+@contextmanager
+def allow_sync():
+    """Inside, waiting for the device and copying to the host are permitted."""
+    global _allowed
+    _allowed += 1
+    try:
+        yield
+    finally:
+        _allowed -= 1
+
+
+class ndarray:
+    """An array on the device. Functions of this module and backend().asarray make it."""
+
+    __array_ufunc__ = None  # NumPy's operators defer to ours, its ufuncs refuse
+    __array_priority__ = 100
+    __hash__ = None
+
+    def __init__(self, host):
+        self._device = np.asarray(host)
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed: use backend.to_host(x)")
+
+    def __array_function__(self, function, *args):
+        raise TypeError(f"numpy.{function.__name__} of a device array: use array_module(x).{function.__name__}")
+
+    def __repr__(self):
+        return f"<device array {self.shape} {self.dtype}>"
+
+    def __len__(self):
+        return len(self._device)
+
+    def __iter__(self):
+        _wait("iteration")
+        return map(_wrap, self._device)
+
+    def __getitem__(self, key):
+        return _wrap(self._device[_index(key)])
+
+    def __setitem__(self, key, value):
+        plain = _index(key)
+        if any(isinstance(k, ndarray) for k in _flat([key])):
+            targets = np.arange(self.size).reshape(self.shape)[plain]
+            if np.unique(targets).size < targets.size:
+                raise IndexError("duplicate indices in an assignment: on a device any of the values may stay")
+        _one_float_dtype("assignment", [self, value])
+        self._device[plain] = _unwrap(value)
+
+
+def _unwrap(x):
+    if isinstance(x, ndarray):
+        return x._device
+    if isinstance(x, np.ndarray):
+        raise TypeError("Unsupported type <class 'numpy.ndarray'>: a host array where a device array is needed")
+    return type(x)(map(_unwrap, x)) if isinstance(x, tuple | list) else x
+
+
+def _wrap(x):
+    if isinstance(x, tuple | list):
+        return type(x)(map(_wrap, x))
+    return ndarray(x) if isinstance(x, np.ndarray | np.generic) else x
+
+
+def _flat(args):
+    for a in args:
+        yield from _flat(a) if isinstance(a, tuple | list) else [a]
+
+
+def _wait(what):
+    if not _allowed:
+        raise RuntimeError(f"{what} waits for the device: keep the value there, or ask inside allow_sync()")
+
+
+def _index(key):
+    for k in key if isinstance(key, tuple) else (key,):
+        if isinstance(k, list):
+            raise TypeError("Unsupported type <class 'list'>: an index array must be on the device")
+        if isinstance(k, ndarray) and k.dtype == bool:
+            _wait("a boolean mask")
+    return _unwrap(key)  # integers out of range: NumPy raises IndexError
+
+
+def _one_float_dtype(what, args):
+    dtypes = {a.dtype for a in _flat(args) if isinstance(a, ndarray | np.generic) and a.dtype.kind == "f"}
+    if len(dtypes) > 1:
+        raise TypeError(f"float64 creeps in: {what} of {' and '.join(sorted(map(str, dtypes)))}")
+    return dtypes
+
+
+def _call(function, args, kwargs):
+    """function(*args, **kwargs) on the arrays inside."""
+    name = function.__name__
+    if isinstance(function, np.ufunc) and any(isinstance(a, tuple | list) for a in args):
+        raise TypeError(f"Unsupported type <class 'list'>: {name} needs device arrays")
+    dtypes = _one_float_dtype(name, args)
+    result = _wrap(function(*map(_unwrap, args), **{k: _unwrap(v) for k, v in kwargs.items()}))
+    asked_for = name in ("astype", "view") or "dtype" in kwargs
+    if np.dtype("float32") in dtypes and getattr(result, "dtype", None) == np.float64 and not asked_for:
+        raise TypeError(f"float64 creeps in: {name} of float32")
+    return kwargs["out"] if isinstance(kwargs.get("out"), ndarray) else result
+
+
+def _add_operator(name):
+    function = getattr(operator, f"__{name}__")
+
+    def forward(self, *other):
+        return _call(function, (self, *other), {})
+
+    def reflected(self, other):
+        return _call(function, (other, self), {})
+
+    def in_place(self, other):
+        np.copyto(self._device, forward(self, other)._device, casting="same_kind")
+        return self
+
+    setattr(ndarray, f"__{name}__", forward)
+    if name in BINARY:
+        setattr(ndarray, f"__r{name}__", reflected)
+        setattr(ndarray, f"__i{name}__", in_place)
+
+
+def _add_method(name):
+    def method(self, *args, **kwargs):
+        if name in SYNCHRONISE:
+            _wait(f"{name.strip('_')}()")
+            return getattr(self._device, name)(*args)
+        return _call(getattr(np.ndarray, name), (self, *args), kwargs)
+
+    setattr(ndarray, name, method)
+
+
+for _name in BINARY + COMPARISONS_AND_UNARY:
+    _add_operator(_name)
+for _name in METHODS + SYNCHRONISE:
+    _add_method(_name)
+for _name in ATTRIBUTES:
+    setattr(ndarray, _name, property(lambda self, name=_name: _wrap(getattr(self._device, name))))
+
+
+def __getattr__(name):
+    if name in CONSTANTS:
+        return getattr(np, name)
+    if name in FUNCTIONS:
+        return lambda *args, **kwargs: _call(getattr(np, name), args, kwargs)
+    raise AttributeError(f"strict_device has no {name!r}: if CuPy has it, add it to the lists")
+
+
+def array(x, dtype=None):
+    """A copy of x, from the host or from here."""
+    return ndarray(np.array(asnumpy(x), dtype=dtype))
+
+
+def asarray(x, dtype=None):
+    """x itself if it is here and of that dtype, else a copy."""
+    return x if isinstance(x, ndarray) and dtype in (None, x.dtype) else array(x, dtype)
+
+
+def asnumpy(x):
+    """A copy of x on the host."""
+    return np.array(x._device if isinstance(x, ndarray) else x)
+
+
+def _sliding_window_view(*args, **kwargs):
+    return _call(np.lib.stride_tricks.sliding_window_view, args, kwargs)
+
+
+lib = SimpleNamespace(stride_tricks=SimpleNamespace(sliding_window_view=_sliding_window_view))
+cuda = SimpleNamespace(Device=lambda: SimpleNamespace(synchronize=lambda: None))
+
+
+def backend():
+    """The package's own CuPy backend with this module in the place of CuPy."""
+    return CupyBackend("strict_device", sys.modules[__name__])
