@@ -14,6 +14,7 @@ import hypothesis
 import numpy as np
 import pooch
 import pytest
+import strict_device
 from hypothesis import strategies as st
 
 from synann_np import data, download
@@ -437,6 +438,20 @@ def test_batches_refuse_wrong_arguments_at_once():
         batches(images, labels, -1)
     with pytest.raises(ValueError, match="permutation must hold integers, got bool"):
         batches(images, labels, 2, labels > 1)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_batches_and_counts_on_a_device_equal_those_on_the_host_and_never_leave_it(shuffled):
+    device = strict_device.backend()
+    images, labels = random_images(7), random_labels(7)
+    order = epoch_permutation(7, seed=5, epoch=1) if shuffled else None
+    there = batches(*map(device.asarray, (images, labels)), 3, device.asarray(order) if shuffled else None)
+    for (x, t), (host_x, host_t) in zip(there, batches(images, labels, 3, order), strict=True):
+        assert isinstance(x, strict_device.ndarray)
+        np.testing.assert_array_equal(device.to_host(x), host_x, strict=True)
+        np.testing.assert_array_equal(device.to_host(t), host_t, strict=True)
+    counts = class_counts(device.asarray(labels))
+    np.testing.assert_array_equal(device.to_host(counts), class_counts(labels))
 
 
 def test_an_epoch_permutation_depends_on_seed_and_epoch_alone():
