@@ -35,7 +35,7 @@ class MaxPool2d(Layer):
         y = x[windows[0]]
         winner = xp.zeros_like(y, dtype="uint8" if len(windows) <= 256 else "int64")
         for k, window in enumerate(windows[1:], start=1):
-            winner = xp.where(~(x[window] <= y), k, winner)  # not ≤: a NaN wins
+            winner = xp.where((x[window] > y) | xp.isnan(x[window]), k, winner)
             y = xp.maximum(y, x[window])
         return y, (winner, x.shape)
 

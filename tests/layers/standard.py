@@ -1,0 +1,149 @@
+"""The standard tests: what every layer owes, whatever its formula."""
+
+import numpy as np
+
+from synann_np.gradcheck import check_layer
+
+LAYOUTS = {
+    "column-major": np.asfortranarray,
+    "every-second": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
+    "backwards": lambda a: np.flip(np.flip(a).copy()),
+    "batch-innermost": lambda a: np.moveaxis(np.moveaxis(a, 0, -1).copy(), -1, 0),
+}
+
+
+class LayerTests:
+    """Derive a class `Test...` from this one and give it the cases and the formula.
+
+    cases: dict id -> (function of the keyword arguments rng and dtype that makes a layer, shape of x).
+    formula(layer, x, train): y by naive loops, written from the layer's docstring.
+    draw(rng, shape): x, where a normal distribution does not suit the layer.
+    randomise(layer, rng): random weights, where a normal distribution does not suit them.
+    rows_mix_in_training: True for batch-norm only.
+    """
+
+    cases = None
+    rows_mix_in_training = False
+
+    def formula(self, layer, x, train):
+        raise NotImplementedError
+
+    def draw(self, rng, shape):
+        return rng.standard_normal(shape)
+
+    def randomise(self, layer, rng):
+        for p in layer.params.values():
+            p[...] = rng.standard_normal(p.shape)
+
+    def pytest_generate_tests(self, metafunc):
+        if "case" in metafunc.fixturenames:
+            metafunc.parametrize("case", self.cases.values(), ids=self.cases)
+        if "train" in metafunc.fixturenames:
+            metafunc.parametrize("train", [False, True], ids=["evaluation", "training"])
+        if "layout" in metafunc.fixturenames:
+            metafunc.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+
+    def build(self, case, dtype="float64"):
+        """The layer with random weights, x, and a source of further numbers: the same in every dtype."""
+        make, shape = case
+        rng = np.random.default_rng(2018)
+        layer = make(rng=rng, dtype=dtype)
+        self.randomise(layer, rng)
+        return layer, self.draw(rng, shape).astype(dtype), rng
+
+    def test_forward_equals_the_formula_written_as_loops(self, case, train):
+        layer, x, _ = self.build(case)
+        expected = self.formula(layer, x, train)
+        y, _ = layer.forward(x, train=train)
+        assert_close(y, expected)
+
+    def test_backward_equals_numeric_gradients(self, case, train):
+        layer, x, rng = self.build(case)
+        check_layer(layer, x, rng, train=train)
+
+    def test_grads_have_names_and_shapes_of_params(self, case, train):
+        layer, x, rng = self.build(case)
+        dx, grads = run(layer, x, rng, train)[1:]
+        assert dx.shape == x.shape
+        assert {name: g.shape for name, g in grads.items()} == {name: p.shape for name, p in layer.params.items()}
+
+    def test_rows_of_a_batch_do_not_mix(self, case, train):
+        if train and self.rows_mix_in_training:
+            return
+        layer, x, rng = self.build(case)
+        longer = np.concatenate([x, self.draw(rng, (2, *x.shape[1:]))])
+        y, cache = layer.forward(longer, train=train)
+        dy = rng.standard_normal(y.shape)
+        dx, _ = layer.backward(dy, cache)
+        N = len(x)
+        y_alone, cache_alone = layer.forward(x, train=train)
+        assert_close(y[:N], y_alone)
+        assert_close(dx[:N], layer.backward(dy[:N], cache_alone)[0])
+
+    def test_float32_stays_float32(self, case, train):
+        layer, x, rng = self.build(case, "float32")
+        y, dx, grads = run(layer, x, rng, train)
+        arrays = {"y": y, "dx": dx, **grads, **layer.params, **layer.buffers}
+        assert {name: a.dtype.name for name, a in arrays.items()} == dict.fromkeys(arrays, "float32")
+
+    def test_float32_is_close_to_float64(self, case, train):
+        y, dx, grads = run(*self.build(case), train)
+        y32, dx32, grads32 = run(*self.build(case, "float32"), train)
+        for narrow, wide in ((y32, y), (dx32, dx), *((grads32[name], grads[name]) for name in grads)):
+            np.testing.assert_allclose(narrow, wide, rtol=0, atol=2e-5 * np.abs(wide).max())
+
+    def test_inputs_are_not_modified(self, case, train):
+        layer, x, rng = self.build(case)
+        state = layer.params if train else layer.params | layer.buffers
+        dy = rng.standard_normal(layer.forward(x)[0].shape)
+        arrays = [x, dy, *state.values()]
+        before = [a.copy() for a in arrays]
+        for a in arrays:
+            a.flags.writeable = False  # writing would raise
+        _, cache = layer.forward(x, train=train)
+        layer.backward(dy, cache)
+        for a, b in zip(arrays, before, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    def test_non_contiguous_input_is_right(self, case, train, layout):
+        layer, x, rng = self.build(case)
+        y, cache = layer.forward(x, train=train)
+        dy = rng.standard_normal(y.shape)
+        expected = layer.backward(dy, cache)
+        y_layout, cache = layer.forward(layout(x), train=train)
+        assert_close(y_layout, y)
+        assert_same_gradients(layer.backward(layout(dy), cache), expected)
+
+    def test_two_calls_with_interleaved_backwards_are_right(self, case, train):
+        layer, x, rng = self.build(case)
+        x2 = self.draw(rng, (len(x) + 2, *x.shape[1:]))
+        y, cache = layer.forward(x, train=train)
+        dy = rng.standard_normal(y.shape)
+        alone = layer.backward(dy, cache)
+
+        _, cache = layer.forward(x, train=train)
+        y2, cache2 = layer.forward(x2, train=train)
+        dy2 = rng.standard_normal(y2.shape)
+        second = layer.backward(dy2, cache2)
+        assert_same_gradients(layer.backward(dy, cache), alone)
+        assert_same_gradients(layer.backward(dy2, cache2), second)
+
+
+def run(layer, x, rng, train):
+    """y, dx, grads for a random dy."""
+    y, cache = layer.forward(x, train=train)
+    dx, grads = layer.backward(rng.standard_normal(y.shape).astype(x.dtype), cache)
+    return y, dx, grads
+
+
+def assert_same_gradients(actual, expected):
+    assert_close(actual[0], expected[0])
+    assert actual[1].keys() == expected[1].keys()
+    for name, g in expected[1].items():
+        assert_close(actual[1][name], g)
+
+
+def assert_close(actual, expected):
+    """Equal but for the order in which float64 sums are taken."""
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=1e-11, atol=1e-12)
