@@ -39,7 +39,7 @@ def check_layer(layer, x, rng, train=False, tolerance=1e-6):
     before = {name: backend.to_host(a).copy() for name, a in arrays.items()}
     y, cache = forward()
     dy_host = rng.standard_normal(y.shape)
-    dy = backend.asarray(dy_host)
+    dy = backend.asarray(dy_host.copy())
     dx, grads = layer.backward(dy, cache)
     assert grads.keys() == layer.params.keys(), f"{layer}: grads of {sorted(grads)}, params are {sorted(layer.params)}"
     for name, a in arrays.items():
