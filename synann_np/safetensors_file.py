@@ -1,0 +1,134 @@
+"""The safetensors file format: named arrays and a little text, nothing that could be executed.
+
+    8 bytes     length of the header, little-endian
+    header      JSON: {"__metadata__": {str: str}, name: {"dtype", "shape", "data_offsets": [begin, end]}, ...}
+    data        the elements of all arrays, little-endian, row-major, without gaps
+
+The format is simple enough to be written out here, and that has two uses: equal content gives equal bytes (the
+reference library writes the metadata in random order), and what a damaged header can cost is bounded in plain sight.
+The tests compare both directions with the reference library.
+"""
+
+import json
+import math
+import os
+import stat
+
+import numpy as np
+
+DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "I64": np.dtype("<i8"), "U8": np.dtype("u1")}
+CODES = {dtype: code for code, dtype in DTYPES.items()}
+LONGEST_HEADER = 100_000_000  # bytes, the limit of the reference library
+
+
+class CheckpointError(ValueError):
+    """A model file is missing or bad. The message is one line: which file, what is wrong, what to do."""
+
+
+def encode(tensors, metadata):
+    """The content of a file.
+
+    Arguments:
+        tensors: dict name -> host array, of a dtype in DTYPES, any memory order.
+        metadata: dict str -> str.
+
+    Returns: bytes, a function of names, values and metadata alone, whatever the order of the dicts.
+
+    Raises: KeyError for an array of another dtype.
+    """
+    header, blocks, position = {"__metadata__": dict(sorted(metadata.items()))}, [], 0
+    # Wide elements first: every array starts at a multiple of its element size.
+    for name, a in sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])):
+        code = CODES[a.dtype.newbyteorder("<")]
+        blocks.append(a.astype(DTYPES[code], order="C").tobytes())
+        end = position + len(blocks[-1])
+        header[name] = {"dtype": code, "shape": list(a.shape), "data_offsets": [position, end]}
+        position = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *blocks])
+
+
+def read(path):
+    """Read one file.
+
+    Arguments: path: the file.
+
+    Returns: tensors (dict name -> read-only array), metadata (dict str -> str).
+
+    Raises: CheckpointError: no such file, not a regular file, not safetensors, truncated, longer than its header says,
+        or a header that contradicts itself.
+
+    Memory grows with the bytes that are really there, and nothing is read before the header has proved to fit them.
+    """
+    try:
+        # Looked at before it is opened: opening a pipe would wait for a writer.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise CheckpointError(f"{path}: not a file; name the .safetensors file of a model")
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > min(size - 8, LONGEST_HEADER):
+                raise CheckpointError(f"{path}: not a safetensors file, or truncated; choose another file")
+            header = _parse(file.read(length), path)
+            metadata = header.pop("__metadata__", {})
+            places = _places(header, metadata, size - 8 - length, path)
+            data = file.read(size - 8 - length)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}); choose another file") from error
+    if len(data) != size - 8 - length:
+        raise CheckpointError(f"{path}: changed while it was read; try again")
+    tensors = {
+        name: np.frombuffer(data, dtype, math.prod(shape), begin).reshape(shape)
+        for name, (dtype, shape, begin, _) in places.items()
+    }
+    return tensors, metadata
+
+
+def _parse(text, path):
+    try:
+        header = json.loads(text.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file (its header is no JSON); choose another file") from error
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path}: not a safetensors file (its header is no object); choose another file")
+    return header
+
+
+def _without_duplicates(pairs):
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        raise ValueError("a name occurs twice")
+    return result
+
+
+def _refuse(constant):
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _places(header, metadata, size, path):
+    """name -> (dtype, shape, begin, end), after proof that together they cover the data exactly once."""
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise CheckpointError(f"{path}: bad header (metadata that is no text); take the file from its source again")
+    places = {}
+    for name, entry in header.items():
+        try:
+            dtype, shape = DTYPES[entry["dtype"]], entry["shape"]
+            begin, end = entry["data_offsets"]
+            fits = len(entry) == 3 and len(shape) <= 8 and all(type(d) is int and 0 <= d < 2**48 for d in shape)
+            fits = fits and type(begin) is type(end) is int and end - begin == math.prod(shape) * dtype.itemsize
+        except (KeyError, TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise CheckpointError(f"{path}: bad header (entry {name!r:.80}); take the file from its source again")
+        places[name] = dtype, shape, begin, end
+    position = 0
+    for _, _, begin, end in sorted(places.values(), key=lambda place: place[2:]):
+        if begin != position:
+            raise CheckpointError(f"{path}: bad header (arrays overlap or leave gaps); take the file again")
+        position = end
+    if position != size:
+        raise CheckpointError(
+            f"{path}: {size} bytes of data, its header promises {position}: truncated or damaged; take the file again"
+        )
+    return places
