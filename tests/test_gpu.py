@@ -1,0 +1,172 @@
+"""The package on a GPU against the package on the CPU.
+
+Every test runs twice: marked `gpu` on CuPy, skipped with the backend's own message where none can run, and on the
+device-like arrays of strict_device.py, so that the test itself is executed everywhere.
+"""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import strict_device
+
+from synann_np.backend import BackendError, array_module, get_backend
+from synann_np.counter_random import keep_mask, random_bits
+from synann_np.layers import (
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Dropout2d,
+    Flatten,
+    Linear,
+    LogSoftmax,
+    MaxPool2d,
+    ReLU,
+    Softmax,
+    Synapse,
+)
+from synann_np.losses import nll_loss
+from synann_np.models import SynaNN
+from synann_np.optim import SGD
+from synann_np.train import fit
+
+NUMPY = get_backend("numpy")
+
+# Only the order of summation and the last bit of exp, log and sqrt may differ: of the largest element of a tensor.
+ONE_CALL = {"float32": 1e-5, "float64": 1e-12}
+# Rounding noise added on the CPU grew to 4e-14 in float64. In float32 it made, now and then, another pixel of a window
+# the largest, which moves a gradient to another place at once: 3e-2 in the weights. So float64 is what proves.
+HUNDRED_STEPS = {"float32": 1e-1, "float64": 1e-10}
+
+LAYERS = {
+    "Linear": (lambda **o: Linear(320, 64, **o), (100, 320)),
+    "Conv2d": (lambda **o: Conv2d(10, 20, 5, **o), (20, 10, 12, 12)),
+    "Conv2d with stride and padding": (lambda **o: Conv2d(3, 4, (3, 2), (2, 1), (1, 2), **o), (3, 3, 9, 8)),
+    "Synapse": (lambda **o: Synapse(64, **o), (100, 64)),
+    "BatchNorm1d": (lambda **o: BatchNorm1d(64, **o), (100, 64)),
+    "BatchNorm2d": (lambda **o: BatchNorm2d(5, **o), (10, 5, 4, 3)),
+    "MaxPool2d": (lambda **o: MaxPool2d(2), (20, 10, 24, 24)),
+    "MaxPool2d with overlap": (lambda **o: MaxPool2d(3, 2), (5, 3, 9, 8)),
+    "ReLU": (lambda **o: ReLU(), (100, 64)),
+    "Softmax": (lambda **o: Softmax(), (100, 64)),
+    "LogSoftmax": (lambda **o: LogSoftmax(), (100, 10)),
+    "Dropout": (lambda **o: Dropout(0.3, rng=o["rng"]), (100, 64)),
+    "Dropout2d": (lambda **o: Dropout2d(0.5, rng=o["rng"]), (100, 20, 8, 8)),
+    "Flatten": (lambda **o: Flatten(), (100, 20, 4, 4)),
+}
+
+
+@pytest.fixture(params=["strict_device", pytest.param("cupy", marks=pytest.mark.gpu)])
+def device(request):
+    if request.param == "strict_device":
+        return strict_device.backend()
+    try:
+        return get_backend("cupy")
+    except BackendError as error:
+        pytest.skip(str(error))
+
+
+def assert_close(results, expected, bound):
+    assert results.keys() == expected.keys()
+    for name, e in expected.items():
+        assert results[name].dtype == e.dtype, name
+        error = np.abs(results[name] - e).max()
+        assert error <= bound * np.abs(e).max(), f"{name}: {error:.2g}, largest element {np.abs(e).max():.2g}"
+
+
+def run_layer(case, backend, dtype, train):
+    make, shape = LAYERS[case]
+    rng = np.random.default_rng(11)
+    layer = make(rng=rng, dtype=dtype, backend=backend)
+    x = rng.uniform(0, 1 / 8, shape) if case == "Synapse" else rng.integers(-3, 4, shape)  # integers: ties in windows
+    y, cache = layer.forward(backend.asarray(x, dtype), train)
+    dx, grads = layer.backward(backend.asarray(rng.normal(size=y.shape), dtype), cache)
+    results = {"y": y, "dx": dx} | {f"d{k}": g for k, g in grads.items()} | layer.buffers
+    assert {array_module(a) for a in results.values()} == {backend.xp}
+    return {name: backend.to_host(a) for name, a in results.items()}
+
+
+@pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", LAYERS)
+def test_layer_computes_on_the_device_what_it_computes_on_the_host(case, dtype, train, device):
+    assert_close(run_layer(case, device, dtype, train), run_layer(case, NUMPY, dtype, train), ONE_CALL[dtype])
+
+
+def test_random_bits_and_masks_are_the_same_integers(device):
+    like = device.asarray(np.zeros(1, "float32"))
+    for shape, seed, step in (((3, 4, 5), 5, 0), ((100_001,), 2**63 - 1, 12_345), ((2, 3, 1, 1), 0, 2**40)):
+        bits = random_bits(shape, seed, step, like)
+        assert array_module(bits) is device.xp
+        bits = device.to_host(bits)
+        assert bits.dtype == np.uint32
+        np.testing.assert_array_equal(bits, random_bits(shape, seed, step, np.zeros(1)))
+        for p in (0.0, 0.3, 0.5, 1.0):
+            mask = device.to_host(keep_mask(shape, p, seed, step, like))
+            np.testing.assert_array_equal(mask, keep_mask(shape, p, seed, step, np.zeros(1)))
+
+
+@cache
+@np.errstate(under="ignore")  # what underflows in a softmax is 0
+def hundred_steps(backend, dtype):
+    """Losses (100,) and the final state of SynaNN, dropout included, on images with ten classes of stripes."""
+    rng = np.random.default_rng(1)
+    model, optimizer, losses = SynaNN(dtype=dtype, backend=backend), SGD(0.012, momentum=0.5), []
+    for step in range(100):
+        labels = rng.integers(0, 10, 16)
+        images = rng.normal(size=(16, 1, 28, 28))
+        for image, label in zip(images, labels, strict=True):
+            image[0, 2 * label + 3 : 2 * label + 6] += 2
+        log_probs, caches = model.forward(backend.asarray(images, dtype), train=True, step=step)
+        loss, dlog_probs = nll_loss(log_probs, backend.asarray(labels))
+        losses.append(loss)
+        _, grads = model.backward(dlog_probs, caches)
+        optimizer.step(model.params, grads)
+    return np.array([backend.to_host(loss) for loss in losses]), model.state_dict()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_hundred_training_steps_agree(dtype, device):
+    losses, state = hundred_steps(device, dtype)
+    host_losses, host_state = hundred_steps(NUMPY, dtype)
+    assert_close({"losses": losses, **state}, {"losses": host_losses, **host_state}, HUNDRED_STEPS[dtype])
+    assert losses[-10:].mean() < losses[:10].mean()
+
+
+def test_the_training_loop_runs_on_the_device(device):
+    rng = np.random.default_rng(2)
+    images, labels = rng.integers(0, 256, (50, 28, 28), dtype="uint8"), rng.integers(0, 10, 50, dtype="uint8")
+    records = []
+    for backend in (NUMPY, device):
+        model = SynaNN(backend=backend)
+        run = fit(model, SGD(0.012, 0.5), (images, labels), (images, labels), 2, batch_size=20, test_batch_size=30)
+        records.append(list(run))
+    for here, there in zip(*records, strict=True):
+        assert type(here) is type(there)
+        assert here.step == there.step
+        assert here.loss == pytest.approx(there.loss, rel=1e-4)
+
+
+def test_state_of_one_backend_loads_on_the_other(device):
+    on_device, on_host = SynaNN(seed=1, backend=device), SynaNN(seed=2)
+    state = on_device.state_dict()
+    assert {type(a) for a in state.values()} == {np.ndarray}
+    on_host.load_state_dict(state)
+    for name, a in on_host.state_dict().items():
+        np.testing.assert_array_equal(a, state[name], err_msg=name)
+    state = SynaNN(seed=3).state_dict()
+    on_device.load_state_dict(state)
+    for name, a in on_device.state_dict().items():
+        np.testing.assert_array_equal(a, state[name], err_msg=name)
+    assert {array_module(a) for a in on_device.params.values()} == {device.xp}
+    x = np.random.default_rng(0).normal(size=(5, 1, 28, 28)).astype("float32")
+    on_host.load_state_dict(state)
+    y = device.to_host(on_device.forward(device.asarray(x))[0])
+    assert_close({"y": y}, {"y": on_host.forward(x)[0]}, ONE_CALL["float32"])
+
+
+def test_the_same_seed_starts_alike_on_host_and_device(device):
+    on_device, on_host = SynaNN(seed=5, backend=device).state_dict(), SynaNN(seed=5).state_dict()
+    for name, a in on_host.items():
+        np.testing.assert_array_equal(on_device[name], a, err_msg=name)
