@@ -3,11 +3,11 @@
 python scripts/train_mnist.py                        20 epochs on the data of the repository
 python scripts/train_mnist.py --backend cupy         on an NVIDIA GPU
 python scripts/train_mnist.py --epochs 200           the published run
+python scripts/train_mnist.py --resume runs/mine     continue a run that was stopped or killed
 """
 
-import argparse
-import json
 import math
+import os
 import sys
 import time
 from datetime import datetime
@@ -17,55 +17,31 @@ import numpy as np
 from tqdm import tqdm
 
 import synann_np
+from synann_np.atomic_file import write_atomically
 from synann_np.backend import BackendError, get_backend
+from synann_np.check_finite import check_finite
+from synann_np.checkpoint import CheckpointError
 from synann_np.data import DataError, load_mnist, split_validation
-from synann_np.history import to_line
+from synann_np.history import read_history
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
 from synann_np.plot import training_curves
-from synann_np.train import EvalRecord, NonFiniteLoss, at_chance, evaluate, fit
+from synann_np.run_folder import RunFolder, RunFolderError
+from synann_np.run_identity import run_identity
+from synann_np.run_saver import RunSaver
+from synann_np.stop_signals import StopSignals
+from synann_np.train import EvalRecord, at_chance, evaluate, fit
+from synann_np.train_arguments import HYPERPARAMETERS, parse_arguments, to_interval, to_json
 
 CHANCE_WARNING = """\
 Warning: the accuracy is still at chance after one epoch. The usual causes: a learning rate that is too high (all relus
 dead) or far too low, images and labels that do not belong together, or data that are not scaled like MNIST."""
 
 
-def parse_arguments(argv):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--backend", choices=("numpy", "cupy", "auto"), default="numpy", help="where to compute (numpy)")
-    add("--epochs", type=count, default=20, help="times through the training images (20)")
-    add("--batch-size", type=count, default=100, help="training images of one step (100)")
-    add("--test-batch-size", type=count, default=1000, help="test images evaluated at a time (1000)")
-    add("--lr", type=rate, default=0.012, help="learning rate (0.012)")
-    add("--momentum", type=rate, default=0.5, help="momentum of SGD (0.5)")
-    add("--seed", type=int, default=5, help="of weights, order of the images and dropout (5)")
-    add("--log-interval", type=count, default=100, help="batches between two lines of the log (100)")
-    add("--validation", type=count, metavar="N", help="hold out N training images and evaluate on them each epoch")
-    add("--data-dir", type=Path, help="folder with four files in MNIST's format (the repository's MNIST)")
-    add("--out", type=Path, help="folder for history and curves (runs/ and the time of day)")
-    return parser.parse_args(argv)
-
-
-def count(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {text}")
-    return number
-
-
-def rate(text):
-    number = float(text)
-    if not (math.isfinite(number) and number >= 0):
-        raise argparse.ArgumentTypeError(f"expected a finite number, 0 or more, got {text}")
-    return number
-
-
 def train(args):
     backend = get_backend(args.backend)
-    train_images, train_labels, test_images, test_labels = load_mnist(args.data_dir)
-    train_set, test_set, test_name = (train_images, train_labels), (test_images, test_labels), "Test"
-    watched = test_set
+    data = load_mnist(args.data_dir)
+    train_set, test_set, watched, test_name = data[:2], data[2:], data[2:], "Test"
     if args.validation:
         train_set, watched = split_validation(*train_set, args.validation)
         test_name = "Validation"
@@ -74,43 +50,62 @@ def train(args):
             f"the last of the batches would hold one image, of which batch-norm can take no variance: "
             f"choose a --batch-size that does not leave 1 of {len(train_set[0])}"
         )
-    model = SynaNN(args.seed, backend=backend)
+    model = SynaNN(args.seed, args.dtype, backend)
     optimizer = SGD(args.lr, args.momentum)
-    out = args.out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    out.mkdir(parents=True, exist_ok=True)
-    settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()}
-    versions = {"synann_np": synann_np.__version__, "numpy": np.__version__, "backend": backend.name}
-    (out / "run.json").write_text(json.dumps(settings | versions, indent=2) + "\n")
-
-    records = []
+    identity = run_identity({key: getattr(args, key) for key in HYPERPARAMETERS}, model, data)
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
-    run = fit(
-        model, optimizer, train_set, watched, args.epochs, batch_size=args.batch_size,
-        test_batch_size=args.test_batch_size, seed=args.seed, log_interval=args.log_interval,
-    )  # fmt: skip
-    with (
-        open(out / "history.jsonl", "w") as history,
-        tqdm(total=args.epochs * batches_per_epoch, unit="batch", disable=None, leave=False) as bar,
-    ):
-        started = time.perf_counter()
+    out = args.out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    with RunFolder(out, args.resume is not None, args.overwrite) as folder, StopSignals(announce_stop) as stop:
+        saver = RunSaver(
+            folder, model, optimizer, identity, batches_per_epoch, interval=to_interval(args.save_every),
+            stop_on_error=args.stop_if_unsaved, warn=complain,
+        )  # fmt: skip
+        if args.resume is None:
+            saver.start()
+        else:
+            for note in saver.resume(args.accept_changes):
+                complain(f"Resumed, though not the same run: {note}")
+            print(f"Resumed {out} after {saver.finished} epochs and {saver.step} steps")
+        versions = {"synann_np": synann_np.__version__, "numpy": np.__version__, "backend": backend.name}
+        write_atomically(folder.settings, to_json(args, **versions).encode())
+        run = fit(
+            check_finite(model) if args.check_finite else model, optimizer, train_set, watched, args.epochs,
+            batch_size=args.batch_size, test_batch_size=args.test_batch_size, seed=args.seed,
+            log_interval=args.log_interval, step=saver.step, finished=saver.finished,
+        )  # fmt: skip
+        follow(run, saver, stop, test_name, args.epochs)
+        saved = saver.saved_step == saver.step or saver.save()
+        if stop.received and saver.finished < args.epochs:
+            print(f"Stopped after {saver.finished} epochs and {saver.step} steps. Continue: {how_to_continue(out)}")
+            return 128 + stop.received
+
+        if args.validation:
+            loss, correct = evaluate(model, *(backend.asarray(a) for a in test_set), args.test_batch_size)
+            print("\n".join(describe(EvalRecord(args.epochs, 0, loss, correct, len(test_set[0])), "Test")))
+        title = f"SynaNN on {args.data_dir or 'MNIST'}, seed {args.seed}"
+        training_curves(read_history(folder.history), folder.curves, title)
+    print(f"Model, history and curves: {out}")
+    return 0 if saved else 2
+
+
+def follow(run, saver, stop, test_name, epochs):
+    """Show and save the records of a run, until it ends or a signal came."""
+    finished_before, started = saver.finished, time.perf_counter()
+    batches = saver.batches_per_epoch
+    with tqdm(total=epochs * batches, initial=saver.step, unit="batch", disable=None, leave=False) as bar:
         for record in run:
-            records.append(record)
-            history.write(to_line(record))
-            history.flush()
             bar.update(record.step - bar.n)
             for line in describe(record, test_name):
                 tqdm.write(line, file=sys.stdout)
             if isinstance(record, EvalRecord):
-                tqdm.write(time_left(time.perf_counter() - started, record.epoch, args.epochs), file=sys.stdout)
+                seconds = (time.perf_counter() - started) / (record.epoch - finished_before)
+                tqdm.write(time_left(seconds, record.epoch, epochs), file=sys.stdout)
                 if record.epoch == 1 and at_chance(record):
                     tqdm.write(CHANCE_WARNING, file=sys.stderr)
             sys.stdout.flush()
-
-    if args.validation:
-        loss, correct = evaluate(model, backend.asarray(test_images), backend.asarray(test_labels, "int64"))
-        print("\n".join(describe(EvalRecord(args.epochs, 0, loss, correct, len(test_images)), "Test")))
-    training_curves(records, out / "curves.png", title=f"SynaNN on {args.data_dir or 'MNIST'}, seed {args.seed}")
-    print(f"History and curves: {out}")
+            saver.after(record)
+            if stop.received:
+                break
 
 
 def describe(record, test_name):
@@ -126,24 +121,36 @@ def describe(record, test_name):
 
 
 def time_left(seconds, epoch, epochs):
-    left = seconds / epoch * (epochs - epoch)
-    return f"Epoch {epoch} of {epochs}: {seconds / epoch:.1f} s an epoch, about {left / 60:.1f} min left"
+    left = seconds * (epochs - epoch)
+    return f"Epoch {epoch} of {epochs}: {seconds:.1f} s an epoch, about {left / 60:.1f} min left"
+
+
+def how_to_continue(out):
+    return f"python scripts/train_mnist.py --resume {out}"
+
+
+def announce_stop(received):
+    # Straight to the descriptor: a signal may arrive in the middle of a print.
+    os.write(2, f"\n{received.name}: saving at the next line of the log (Ctrl-C again: stop at once)\n".encode())
+
+
+def complain(text):
+    tqdm.write(text, file=sys.stderr)
 
 
 def main(argv=None):
-    args = parse_arguments(argv)
+    args = parse_arguments(argv, __doc__)
     try:
-        train(args)
-    except (DataError, BackendError, OSError) as error:
+        return train(args)
+    except (DataError, BackendError, CheckpointError, RunFolderError, OSError) as error:
         print(f"train_mnist: {error}", file=sys.stderr)
         return 2
-    except NonFiniteLoss as error:
+    except ArithmeticError as error:  # not finite: loss, weights, or found by --check-finite
         print(f"train_mnist: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("train_mnist: interrupted", file=sys.stderr)
+        print("train_mnist: interrupted; --resume continues from the last save", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -44,13 +44,14 @@ class NonFiniteLoss(ArithmeticError):
 
 def fit(
     model, optimizer, train_set, test_set, epochs,
-    *, batch_size=100, test_batch_size=1000, seed=5, log_interval=100, step=0,
+    *, batch_size=100, test_batch_size=1000, seed=5, log_interval=100, step=0, finished=None,
 ):  # fmt: skip
     """Train, and evaluate after every epoch.
 
     Whenever a record is yielded, model and optimiser are in the state after `record.step` updates, so they may be
     saved there. The order of the examples and the dropout masks are functions of (seed, epoch, step): to continue a
-    run, load model and optimiser and pass the step that they had.
+    run, load model and optimiser and pass the step that they had, and how many epochs the run had finished (after a
+    EvalRecord the epoch of the record, after a TrainRecord one less).
 
     Arguments:
         model: Sequential, x (N, 1, 28, 28) -> log probabilities (N, K).
@@ -61,6 +62,8 @@ def fit(
         seed: of the order of the examples.
         log_interval: batches between two train records; only there the host waits for a device.
         step: updates that were done before.
+        finished: epochs that were done before, evaluation included. It tells a run cut between the last batch of an
+            epoch and its evaluation from one cut after it. None: all epochs whose batches are done.
 
     Yields: TrainRecord for every log_interval-th batch, EvalRecord after every epoch.
 
@@ -70,8 +73,11 @@ def fit(
     test_set = _to_backend(model.backend, test_set)
     total = len(images)
     batches_per_epoch = math.ceil(total / batch_size)
-    for epoch in range(step // batches_per_epoch + 1, epochs + 1):
-        first = step % batches_per_epoch
+    finished = step // batches_per_epoch if finished is None else finished
+    if not 0 <= step - finished * batches_per_epoch <= batches_per_epoch:
+        raise ValueError(f"fit: step {step} is not in epoch {finished + 1} of {batches_per_epoch} batches each")
+    for epoch in range(finished + 1, epochs + 1):
+        first = step - (epoch - 1) * batches_per_epoch  # of the batches still to do
         order = model.backend.asarray(epoch_permutation(total, seed, epoch)[first * batch_size :])
         for batch, (x, targets) in enumerate(batches(images, labels, batch_size, order, model.dtype), start=first):
             loss = train_step(model, optimizer, x, targets, step)
