@@ -56,7 +56,7 @@ def _describe_layers(model):
         if isinstance(layer, Sequential):
             entry["arguments"] = {"layers": _describe_layers(layer)}
         elif type(layer) is _allowed(type(layer).__name__):
-            entry["arguments"] = dict(layer.config)
+            entry["arguments"] = {k: list(v) if isinstance(v, tuple) else v for k, v in layer.config.items()}
         else:
             raise TypeError(f"{name}: {layer!r} is no layer of synann_np.layers and cannot be described")
         described.append(entry)
@@ -98,6 +98,7 @@ def _build_layer(kind, arguments, dtype, backend, rng):
         numbers = value if isinstance(value, list) else [value]
         if key in here or not all(number is None or isinstance(number, int | float) for number in numbers):
             raise ValueError(f"argument {key!r:.40} is {value!r:.40}")
+    arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
     return cls(**arguments, **{key: value for key, value in here.items() if key in accepted})
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from .checkpoint import CheckpointError, read_checkpoint, restore_optimizer, save
 from .history_file import HistoryFile
 from .run_identity import differences
-from .train import NonFiniteLoss, EvalRecord
+from .train import EvalRecord, NonFiniteLoss
 
 
 @dataclass(frozen=True)

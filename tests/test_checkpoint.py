@@ -1,0 +1,292 @@
+"""Models and optimisers in files: what goes in comes out, and nothing else does."""
+
+import json
+import random
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import synann_np
+from synann_np import checkpoint, layers, model_config
+from synann_np.checkpoint import CheckpointError, read_checkpoint, restore_optimizer
+from synann_np.layers import (
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Dropout2d,
+    Flatten,
+    Linear,
+    LogSoftmax,
+    MaxPool2d,
+    ReLU,
+    Softmax,
+    Synapse,
+)
+from synann_np.models import SynaNN
+from synann_np.optim import SGD
+from synann_np.safetensors_file import encode, read
+from synann_np.sequential import Sequential
+from synann_np.train import train_step
+
+
+def every_layer(rng, dtype="float32"):
+    """A network in which every layer class occurs, also nested."""
+    options = {"rng": rng, "dtype": dtype}
+    inner = Sequential([("conv", Conv2d(3, 2, (3, 1), (2, 1), (1, 0), False, **options)), ("relu", ReLU())], dtype)
+    layers = [
+        ("conv", Conv2d(1, 3, 3, padding=1, **options)),
+        ("bn", BatchNorm2d(3, 1e-3, 0.2, **options)),
+        ("drop", Dropout2d(0.25, rng=rng)),
+        ("pool", MaxPool2d((2, 3), 2)),
+        ("inner", inner),
+        ("flatten", Flatten()),
+        ("fc", Linear(2 * 2 * 3, 4, bias=False, **options)),
+        ("drop1", Dropout(rng=rng)),
+        ("softmax", Softmax()),
+        ("synapse", Synapse(4, **options)),
+        ("bn1", BatchNorm1d(4, **options)),
+        ("log", LogSoftmax()),
+    ]
+    return Sequential(layers, dtype)
+
+
+def trained(model, x, labels, steps=3):
+    optimizer = SGD(0.05, 0.9, 1e-4, nesterov=True)
+    for step in range(steps):
+        train_step(model, optimizer, x, labels, step)
+    return optimizer
+
+
+@pytest.fixture
+def batch(rng):
+    return rng.standard_normal((5, 1, 8, 8)).astype("float32"), rng.integers(0, 4, 5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_model_of_every_layer_is_rebuilt_from_its_file_alone(tmp_path, rng, batch, dtype):
+    x, labels = batch[0].astype(dtype), batch[1]
+    model = every_layer(rng, dtype)
+    trained(model, x, labels)
+    synann_np.save(tmp_path / "m.safetensors", model)
+    loaded = synann_np.load(str(tmp_path / "m.safetensors"))
+    assert repr(loaded) == repr(model)
+    for name, a in model.state_dict().items():
+        np.testing.assert_array_equal(loaded.state_dict()[name], a, strict=True)
+    for train in (False, True):
+        np.testing.assert_array_equal(loaded.forward(x, train, 7)[0], model.forward(x, train, 7)[0], strict=True)
+    used = {type(layer).__name__ for layer in [*model.layers.values(), *model.layers["inner"].layers.values()]}
+    assert used >= set(layers.__all__) - {"Layer"}, "a layer class is missing in this test"
+
+
+def test_training_goes_on_as_if_nothing_had_happened(tmp_path, rng, batch):
+    model = every_layer(rng)
+    optimizer = trained(model, *batch)
+    synann_np.save(tmp_path / "m.safetensors", model, optimizer, {"step": 3})
+    saved = read_checkpoint(tmp_path / "m.safetensors")
+    assert saved.training == {"step": 3}
+    again, its_optimizer = saved.build(), SGD(1.0)
+    restore_optimizer(saved, its_optimizer, again)
+    for step in range(3, 6):
+        train_step(model, optimizer, *batch, step)
+        train_step(again, its_optimizer, *batch, step)
+    for name, a in model.state_dict().items():
+        np.testing.assert_array_equal(again.state_dict()[name], a, strict=True)
+
+
+def test_equal_states_make_equal_files(tmp_path, batch):
+    for name in ("a", "b"):
+        model = every_layer(np.random.default_rng(1))
+        synann_np.save(tmp_path / name, model, trained(model, *batch), {"x": 1, "y": 2})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "m.safetensors"
+    synann_np.save(path, SynaNN(1))
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        synann_np.save(path, SynaNN(2))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_are_pytorchs():
+    names = set(SynaNN().state_dict())
+    assert {"conv1.weight", "conv1.bias", "fc1.weight", "fcb.weight", "fcb.running_mean", "fcb.running_var"} <= names
+
+
+def test_optimiser_of_another_class_or_none_is_refused(tmp_path, rng, batch):
+    class Other:
+        def __init__(self):
+            self.lr, self.velocity = 0.1, {}
+
+    model = every_layer(rng)
+    synann_np.save(tmp_path / "with", model, trained(model, *batch))
+    synann_np.save(tmp_path / "without", model)
+    for name, optimizer in (("with", Other()), ("without", SGD(0.1))):
+        with pytest.raises(CheckpointError, match="no state of an optimiser"):
+            restore_optimizer(read_checkpoint(tmp_path / name), optimizer, model)
+    with pytest.raises(CheckpointError, match="does not fit the model"):
+        restore_optimizer(read_checkpoint(tmp_path / "with"), SGD(0.1), SynaNN())
+
+
+def test_a_layer_that_could_not_be_loaded_again_is_refused_when_saving(tmp_path):
+    class Own(ReLU):
+        pass
+
+    with pytest.raises(TypeError, match="own"):
+        synann_np.save(tmp_path / "m", Sequential([("own", Own())]))
+    assert not (tmp_path / "m").exists()
+
+
+# Files that somebody made by hand, with a right checksum
+
+
+@pytest.fixture
+def forged(tmp_path):
+    """A function: change(tensors, texts) -> path of a file with these contents and the checksum that fits them."""
+    synann_np.save(tmp_path / "good", Sequential([("fc", Linear(3, 2)), ("drop", Dropout(0.5, seed=1))]))
+
+    def forge(change):
+        tensors, texts = read(tmp_path / "good")
+        del texts["sha256"]
+        change(tensors, texts)
+        texts["sha256"] = checkpoint._checksum(tensors, texts)
+        (tmp_path / "forged").write_bytes(encode(tensors, texts))
+        return tmp_path / "forged"
+
+    return forge
+
+
+def edit(**changes):
+    """Set entries of the first layer of the configuration."""
+
+    def change(tensors, texts):
+        model = json.loads(texts["model"])
+        model["layers"][0] |= changes
+        texts["model"] = json.dumps(model)
+
+    return change
+
+
+def arguments(**changes):
+    return edit(arguments={"in_features": 3, "out_features": 2, "bias": True} | changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda tensors, texts: texts.update(format="pt"), "not a model of synann_np"),
+        (lambda tensors, texts: texts.clear(), "not a model of synann_np"),
+        (lambda tensors, texts: texts.update(format_version="2"), "format version 2.*update synann_np"),
+        (lambda tensors, texts: texts.update(model="{"), "Expecting"),
+        (lambda tensors, texts: texts.update(model="[]"), "no JSON object"),
+        (lambda tensors, texts: texts.update(model="{}"), "damaged"),
+        (lambda tensors, texts: texts.update(model="[" * 100_000), "recursion"),
+        (lambda tensors, texts: texts.update(training="3"), "no JSON object"),
+        (lambda tensors, texts: tensors.pop("fc.bias"), "fc.bias missing"),
+        (lambda tensors, texts: tensors.update(more=np.zeros(1)), "more unknown"),
+        (lambda tensors, texts: tensors.update({"fc.bias": np.zeros(3, "float32")}), r"fc.bias is float32 \(3,\)"),
+        (lambda tensors, texts: tensors.update({"fc.bias": np.zeros(2)}), r"fc.bias is float64 \(2,\)"),
+        (edit(layer="Lstm"), "'Lstm' is unknown"),
+        (edit(layer="Layer"), "'Layer' is unknown"),
+        (edit(layer="__builtins__"), "is unknown"),
+        (edit(layer=["Linear"]), "is unknown"),
+        (edit(name="a.b"), "'a.b' is no name"),
+        (edit(name="drop"), "occurs twice"),
+        (edit(arguments=[1]), "damaged"),
+        (arguments(rng=1), "argument 'rng'"),
+        (arguments(backend="cupy"), "argument 'backend'"),
+        (arguments(bias="yes"), "argument 'bias'"),
+        (arguments(in_features={"a": 1}), "argument 'in_features'"),
+        (arguments(surprise=1), "surprise"),
+        (arguments(in_features=0), "cannot be made"),
+        (arguments(in_features=-3), "cannot be made"),
+        (arguments(in_features=10**400), "cannot be made"),
+        (arguments(in_features=3.0), "cannot be made"),
+        (edit(layer="Sequential", arguments={"layers": [{}]}), "cannot be made"),
+    ],
+)
+def test_a_forged_file_is_refused_in_one_line(forged, change, reason):
+    path = forged(change)
+    with pytest.raises(CheckpointError, match=f"^{path}: [^\n]*{reason}[^\n]*$"):
+        synann_np.load(path)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"layer": "Linear", "arguments": {"in_features": 10**6, "out_features": 10**6}},
+        {"layer": "Synapse", "arguments": {"features": 10**6}},
+        {"layer": "BatchNorm1d", "arguments": {"num_features": 10**12}},
+        {"layer": "Conv2d", "arguments": {"in_channels": 10**4, "out_channels": 10**4, "kernel_size": 100}},
+    ],
+)
+def test_a_configuration_that_promises_too_much_costs_no_memory(forged, entry):
+    path = forged(edit(**entry))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CheckpointError):
+            synann_np.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_shapes_are_those_of_the_built_model(rng):
+    model = every_layer(rng)
+    shapes = model_config.shapes(model_config.describe(model))
+    assert shapes == {name: a.shape for name, a in model.state_dict().items()}
+
+
+def test_too_many_sequentials_within_one_another_are_refused(forged):
+    nested = {"layers": []}
+    for _ in range(20):
+        nested = {"layers": [{"name": "a", "layer": "Sequential", "arguments": nested}]}
+    with pytest.raises(CheckpointError, match="within one another"):
+        synann_np.load(forged(edit(layer="Sequential", arguments=nested)))
+
+
+def test_damaged_files_are_refused_or_read_right(tmp_path, capsys):
+    """Bytes flipped, cut off, inserted, repeated: thousands of files, each refused in one line or read as it was."""
+    chance = random.Random(5)
+    model = Sequential([("fc", Linear(3, 2)), ("bn", BatchNorm1d(2)), ("drop", Dropout(0.5, seed=1))])
+    path = tmp_path / "m"
+    synann_np.save(path, model, SGD(0.1, 0.5), {"step": 3})
+    good, wanted = path.read_bytes(), (repr(model), {name: a.tolist() for name, a in model.state_dict().items()})
+    tried, refused = 4000, 0
+    for _ in range(tried):
+        content = bytearray(good)
+        kind, at = chance.randrange(5), chance.randrange(len(good))
+        if kind == 0:
+            content[at] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            for _ in range(chance.randint(2, 5)):
+                content[chance.randrange(len(good))] = chance.randrange(256)
+        elif kind == 2:
+            del content[at:]
+        elif kind == 3:
+            content[at:at] = chance.randbytes(chance.randint(1, 9))
+        else:
+            content[:8] = chance.randbytes(chance.randint(1, 8)).ljust(8, b"\0")
+        path.write_bytes(content)
+        reason = None
+        try:
+            loaded = synann_np.load(path)
+        except CheckpointError as error:
+            reason = str(error)
+        if reason is None:
+            assert (repr(loaded), {name: a.tolist() for name, a in loaded.state_dict().items()}) == wanted
+        else:
+            assert reason.startswith(f"{path}: ")
+            assert "\n" not in reason
+            refused += 1
+    with capsys.disabled():
+        print(f"\ncheckpoint loader: inputs tried {tried}, refused {refused}, read right {tried - refused}, failures 0")
