@@ -1,0 +1,36 @@
+"""Draw circuits of synapses: a full adder, the flip circuit, one that adapts, and how training shapes its response.
+
+python scripts/plot_circuits.py --out DIR
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from synann_np.circuit_pictures import draw_adapting_diagram, draw_flip_diagram, draw_full_adder, draw_training
+
+PICTURES = {
+    "full_adder.png": draw_full_adder,
+    "flip_diagram.png": draw_flip_diagram,
+    "adapting_diagram.png": draw_adapting_diagram,
+    "trained_response.png": draw_training,
+}
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description="Write four pictures of circuits as PNG files.")
+    parser.add_argument("--out", default=".", help="folder for the pictures, made if missing (default: here)")
+    out = Path(parser.parse_args(argv).out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, draw in PICTURES.items():
+            draw(out / name)
+            print(out / name)
+    except OSError as error:
+        print(f"plot_circuits: {out}: cannot be written ({error.strerror or error})", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
