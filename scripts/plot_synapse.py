@@ -1,0 +1,36 @@
+"""Draw the synapse's mathematics: its surface, surprisal space, the Bose–Einstein derivative, the flip circuit.
+
+python scripts/plot_synapse.py --out DIR
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from synann_np.synapse_pictures import draw_bose_einstein, draw_flip, draw_surface, draw_surprisal_curves
+
+PICTURES = {
+    "synapse_surface.png": draw_surface,
+    "surprisal_curves.png": draw_surprisal_curves,
+    "bose_einstein.png": draw_bose_einstein,
+    "flip_circuit.png": draw_flip,
+}
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description="Write four pictures of the synapse function as PNG files.")
+    parser.add_argument("--out", default=".", help="folder for the pictures, made if missing (default: here)")
+    out = Path(parser.parse_args(argv).out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, draw in PICTURES.items():
+            draw(out / name)
+            print(out / name)
+    except OSError as error:
+        print(f"plot_synapse: {out}: cannot be written ({error.strerror or error})", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
