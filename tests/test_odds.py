@@ -1,8 +1,10 @@
 """Odds, odds ratios of probabilities and of tables, against their definitions and against SciPy."""
 
+import importlib.util
 import itertools
 import math
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import contingency
 
+from synann_np.forest_plot import draw_forest
 from synann_np.odds import log_odds, odds, odds_ratio, odds_ratio_interval, table_odds_ratio
 from synann_np.surprisal import surprisal, surprisal_synapse
 from synann_np.synapse_function import synapse
 
-DOC = pathlib.Path(__file__).resolve().parents[1] / "docs" / "odds_ratio.md"
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 many = settings(deadline=None, max_examples=200)
 inside = st.one_of(st.floats(1e-150, 1, exclude_max=True), st.sampled_from([1e-150, 1e-16, 0.5, 1 - 2**-53]))
 counts = st.integers(0, 10**6)
@@ -148,3 +151,50 @@ def test_tables_are_computed_in_any_number_on_both_backends_and_float32_stays_fl
 def test_what_is_no_table_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# ---- the worked example
+
+
+def test_the_code_of_the_page_runs_and_prints_what_it_says(capsys):
+    text = (ROOT / "docs" / "odds_ratio.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    printed = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    exec("\n".join(blocks), {})
+    assert capsys.readouterr().out == "".join(printed)
+    assert len(printed) >= 2
+
+
+@pytest.fixture(scope="module")
+def plot_odds_ratio():
+    spec = importlib.util.spec_from_file_location("plot_odds_ratio", ROOT / "scripts" / "plot_odds_ratio.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_amounts_smoked_add_up_to_the_totals_of_the_source(plot_odds_ratio):
+    tables = {label: np.array(table) for label, table in plot_odds_ratio.EXPOSED.items()}
+    amounts = [table[0] for label, table in tables.items() if label.startswith("men") and "smokers" not in label]
+    assert len(amounts) == 5
+    np.testing.assert_array_equal(sum(amounts), [647, 622])
+    np.testing.assert_array_equal(tables["men, smokers"].sum(axis=0), [649, 649])
+    np.testing.assert_array_equal(tables["women, smokers"].sum(axis=0), [60, 60])
+
+
+def test_the_script_prints_the_table_of_the_page_and_draws(plot_odds_ratio, tmp_path, capsys):
+    picture = tmp_path / "odds_ratio.png"
+    assert plot_odds_ratio.main(["--out", str(picture)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    page = (ROOT / "docs" / "odds_ratio.md").read_text(encoding="utf-8")
+    for label, line in zip(plot_odds_ratio.EXPOSED, lines, strict=False):
+        ratio, interval = line.removeprefix(label).split(maxsplit=1)
+        assert f"| {ratio} | {interval[1:-1]} |" in page
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert plot_odds_ratio.main(["--out", str(tmp_path / "no such folder" / "x.png")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_forest_refuses_what_a_logarithmic_axis_cannot_show(tmp_path):
+    with pytest.raises(ValueError, match="'empty': expected positive finite numbers"):
+        draw_forest(tmp_path / "x.png", ["empty"], [1.0], [0.0], [math.inf])
