@@ -75,15 +75,19 @@ class Circuit:
         return [node.name for node in self.nodes.values() if node.kind == kind]
 
     def input(self, name):
+        """Add a node whose value comes from outside at every step."""
         return self._add(Node(name, "input"))
 
     def constant(self, name, value):
+        """Add a node of fixed value, 0 ≤ value ≤ 1."""
         return self._add(Node(name, "constant", numbers=(("value", value),)))
 
     def synapse(self, name, excitatory, inhibitory, alpha=1.0, beta=1.0):
+        """Add S = α x (1 − β y), x and y the values of two nodes (or of one, twice); α > 0, 0 ≤ β ≤ 1."""
         return self._add(Node(name, "synapse", (excitatory, inhibitory), (("alpha", alpha), ("beta", beta))))
 
     def delay(self, name, source, initial=0.0):
+        """Add the value of `source` one step before; 0 ≤ initial ≤ 1 at the first step."""
         return self._add(Node(name, "delay", (source,), (("initial", initial),)))
 
     def parameter(self, name, value):

@@ -1,4 +1,7 @@
-"""Pictures of the example circuits: their diagrams, and a response before and after training."""
+"""Pictures of the example circuits: their diagrams, and a response before and after training.
+
+Every draw function writes one PNG file and raises OSError if it cannot be written.
+"""
 
 import numpy as np
 
@@ -11,14 +14,17 @@ from .png_file import write_png
 
 
 def draw_full_adder(path):
+    """The diagram of circuit_library.full_adder."""
     draw_circuit(full_adder(), path, "Full adder: a + b + c = 2 carry + sum")
 
 
 def draw_flip_diagram(path):
+    """The diagram of circuit_library.flip."""
     draw_circuit(flip(0.9, 0.8), path, "Flip circuit: (x, y) → (S(x, y), S(y, x))")
 
 
 def draw_adapting_diagram(path):
+    """The diagram of circuit_library.adapting."""
     draw_circuit(adapting(), path, "A synapse that adapts, through a memory of its input")
 
 
