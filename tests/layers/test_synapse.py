@@ -245,6 +245,17 @@ def test_the_largest_beta_gives_finite_results(dtype, n, sign, value):
         assert np.isfinite(a).all(), name
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_large_dy_on_a_saturated_product_gives_finite_gradients(dtype):
+    """The product stops at the root of the largest float; over a factor near 0 and times dy it would overflow."""
+    info = np.finfo(dtype)
+    layer = synapse([[1 - info.eps, -info.max], [0, 0]], dtype=dtype)
+    y, cache = layer.forward(np.ones((1, 2), dtype))
+    dx, grads = layer.backward(np.full((1, 2), np.sqrt(info.max) / 1e5, dtype), cache)
+    for name, a in {"y": y, "dx": dx, **grads}.items():
+        assert np.isfinite(a).all(), name
+
+
 def test_a_saturated_product_keeps_its_sign():
     for sign in (1, -1):
         y, _ = synapse(np.full((3, 3), sign * 1e30), dtype="float32").forward(np.ones((1, 3), "float32"))
