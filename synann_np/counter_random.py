@@ -32,7 +32,7 @@ def mix32(h):
     return h ^ (h >> 16)
 
 
-def random_bits(shape, seed, step, like):
+def random_bits(shape, seed, step, like, first=0):
     """Uniform bits: element e, counted in row-major order, gets mix32(mix32(e ⊕ low) ⊕ high), where high and low are
     the halves of the 64-bit key splitmix64(seed ⊕ splitmix64(step)).
 
@@ -40,15 +40,16 @@ def random_bits(shape, seed, step, like):
         shape: tuple of int.
         seed, step: non-negative int.
         like: any array; the result lives on its backend.
+        first: number of the first element, for a part of a larger array.
 
     Returns: uint32 array of that shape.
     """
     key = splitmix64((seed ^ splitmix64(step)) & MASK64)
-    element = array_module(like).arange(math.prod(shape), dtype="uint32")
+    element = array_module(like).arange(first, first + math.prod(shape), dtype="uint32")
     return mix32(mix32(element ^ (key & 0xFFFFFFFF)) ^ (key >> 32)).reshape(shape)
 
 
-def keep_mask(shape, p, seed, step, like):
+def keep_mask(shape, p, seed, step, like, first=0):
     """True with probability 1 − p (to 2⁻³²), independently for every element: bits ≥ p 2³². Arguments as above."""
     threshold = min(round(p * 2**32), 2**32 - 1)  # p = 1 would not fit 32 bits
-    return random_bits(shape, seed, step, like) >= threshold
+    return random_bits(shape, seed, step, like, first) >= threshold

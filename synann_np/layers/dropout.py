@@ -1,5 +1,7 @@
 """Dropout of single elements and of whole channels."""
 
+import math
+
 import numpy as np
 
 from ..counter_random import keep_mask
@@ -36,12 +38,18 @@ class Dropout(Layer):
     def forward(self, x, train=False, step=0):
         if not train:
             return x, None
-        mask = keep_mask(self.mask_shape(x), self.p, self.seed, step, like=x).astype(x.dtype) * self.scale
+        mask = self.mask(x, step)
         return x * mask, mask
 
     def backward(self, dy, cache):
         mask = cache
         return (dy if mask is None else dy * mask), {}
+
+    def mask(self, x, step, first_row=0):
+        """m / (1 − p) in the dtype of x. first_row: where x begins, if it is a part of a batch."""
+        shape = self.mask_shape(x)
+        first = first_row * math.prod(shape[1:])
+        return keep_mask(shape, self.p, self.seed, step, like=x, first=first).astype(x.dtype) * self.scale
 
     def mask_shape(self, x):
         return x.shape

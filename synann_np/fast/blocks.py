@@ -1,0 +1,49 @@
+"""What a shard of the batch walks through: layers and fused layers with one signature.
+
+y, cache = forward(x, train, step, first_row)     first_row: number of the shard's first row in the batch
+dx, grads = backward(dy, cache)                   grads has dotted names, "conv1.weight"
+"""
+
+import numpy as np
+
+from .conv_pool_relu import ConvPoolRelu
+
+
+class LayerBlock:
+    """A layer as it is."""
+
+    def __init__(self, name, layer):
+        self.name, self.layer = name, layer
+
+    def forward(self, x, train, step, first_row):
+        return self.layer.forward(x, train)
+
+    def backward(self, dy, cache):
+        dx, grads = self.layer.backward(dy, cache)
+        return dx, {f"{self.name}.{key}": g for key, g in grads.items()}
+
+
+class DropoutBlock(LayerBlock):
+    """Dropout or Dropout2d; the mask is the one that the whole batch would get, cut out for the shard."""
+
+    def forward(self, x, train, step, first_row):
+        if not train:
+            return x, None
+        mask = self.layer.mask(x, step, first_row)
+        return x * mask, mask
+
+
+class ConvPoolReluBlock(LayerBlock):
+    """Conv2d, Dropout2d or None, MaxPool2d(2), ReLU."""
+
+    def __init__(self, name, conv, dropout, input_gradient):
+        super().__init__(name, ConvPoolRelu(conv, input_gradient))
+        self.dropout = dropout
+
+    def forward(self, x, train, step, first_row):
+        self.layer.conv.check_input(x, "N", self.layer.conv.params["weight"].shape[1], "H", "W")
+        mask = None
+        if train and self.dropout is not None:
+            channels = (len(x), len(self.layer.conv.params["weight"]), 1, 1)
+            mask = self.dropout.mask(np.broadcast_to(x[:1, :1, :1, :1], channels), step, first_row)
+        return self.layer.forward(x, mask)

@@ -1,0 +1,74 @@
+"""From a plain Sequential to a faster model with the same parameters."""
+
+import os
+
+from ..layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse
+from ..sequential import Sequential
+from .blocks import ConvPoolReluBlock, DropoutBlock, LayerBlock
+from .memory import keep_freed_memory
+from .sharded import Sharded
+from .synapse import FastSynapse
+
+
+def compile(model, threads=None, input_gradient=True):
+    """A model that computes what `model` computes, faster. It shares the arrays of the parameters and buffers.
+
+    Recognised are convolution → (channel dropout) → 2×2 pooling → relu, which becomes one block, and the synapse layer;
+    everything in front of the first batch-norm is computed on shards of the batch, one thread each. Other layers run as
+    they are. The numbers equal those of the plain model up to rounding.
+
+    Two things concern the whole process: freed memory is kept (`keep_freed_memory`), and with more than one thread BLAS
+    is limited to one, since the threads here take the cores.
+
+    Arguments:
+        model: Sequential.
+        threads: number of threads; None takes the cores that this process may use. Equal runs need equal numbers: the
+            sums of gradients are rounded in the order of the shards.
+        input_gradient: False if dx of the model's input is not needed, as in training: backward then returns None for
+            it and saves the time.
+
+    Returns: a Sequential. On other backends than NumPy, or with SYNANN_FAST=0 in the environment: `model` itself.
+    """
+    if model.backend.name != "numpy" or os.environ.get("SYNANN_FAST") == "0":
+        return model
+    if threads is None:
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if threads < 1:
+        raise ValueError(f"compile: expected at least one thread, got {threads}")
+    keep_freed_memory()
+    names = list(model.layers)
+    mixing = [i for i, name in enumerate(names) if isinstance(model.layers[name], BatchNorm1d | BatchNorm2d)]
+    first_joint = mixing[0] if mixing else len(names)
+    by_rows = fuse(names[:first_joint], model.layers, input_gradient)
+    joint = Sequential([(name, model.layers[name]) for name in names[first_joint:]], model.dtype, model.backend)
+    return Sharded(model, by_rows, joint, threads)
+
+
+def fuse(names, layers, input_gradient):
+    """The layers of these names as a list of blocks. The first block need not know dx without input_gradient."""
+    blocks = []
+    while names:
+        wants_dx = input_gradient or bool(blocks)
+        count, block = _conv_pool_relu(names, layers, wants_dx) or _single(names[0], layers[names[0]])
+        blocks.append(block)
+        names = names[count:]
+    return blocks
+
+
+def _conv_pool_relu(names, layers, wants_dx):
+    chain = [layers[name] for name in names[:4]]
+    dropout = chain.pop(1) if len(chain) > 1 and isinstance(chain[1], Dropout2d) else None
+    if len(chain) < 3 or [type(layer) for layer in chain[:3]] != [Conv2d, MaxPool2d, ReLU]:
+        return None
+    conv, pool = chain[:2]
+    if conv.stride != (1, 1) or conv.padding != (0, 0) or pool.kernel_size != (2, 2) or pool.stride != (2, 2):
+        return None
+    return 3 + (dropout is not None), ConvPoolReluBlock(names[0], conv, dropout, wants_dx)
+
+
+def _single(name, layer):
+    if isinstance(layer, Synapse):
+        return 1, LayerBlock(name, FastSynapse(layer))
+    if isinstance(layer, Dropout):
+        return 1, DropoutBlock(name, layer)
+    return 1, LayerBlock(name, layer)
