@@ -102,7 +102,5 @@ def _cells(table, correction):
         raise ValueError(f"expected correction >= 0, got {correction}")
     if xp is np and (table < 0).any():  # asking a device would wait for it
         raise ValueError(f"counts cannot be negative, got {table.min()}")
-    if table.dtype.kind != "f":
-        table = table.astype("float64")
-    table = table + float(correction)
+    table = table + float(correction)  # integers become float64, whose products do not overflow
     return table[..., 0, 0], table[..., 0, 1], table[..., 1, 0], table[..., 1, 1]

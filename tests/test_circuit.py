@@ -426,6 +426,7 @@ def test_training_keeps_the_parameters_in_their_ranges():
     simulator.params["values"][...] = [-3, 1.5, 7]
     simulator.project()
     np.testing.assert_allclose(simulator.params["values"], [1e-6, 1, 1])
+    simulator.params["values"][...] = [0.5, 0.5, 0.9]
     list(fit_response(simulator, SGD(1000.0), np.ones((2, 1, 1), np.float32), np.zeros((2, 1, 2), np.float32), 3))
     a, b, shared = simulator.params["values"]
     assert a > 0
