@@ -45,6 +45,7 @@ LAYERS = {
     "softmax": (lambda **o: Softmax(), (4, 6), False),
     "log-softmax": (lambda **o: LogSoftmax(), (4, 6), False),
     "flatten": (lambda **o: Flatten(), (3, 4, 2, 2), False),
+    "synapse with zero and negative factors": (lambda **o: Synapse(5, **o), (4, 5), False),
 }
 
 STEPS, BATCH_SIZE = 20, 100
@@ -58,7 +59,13 @@ def layer_inputs(name):
     layer = make(dtype="float64", rng=rng)
     x = draw_input(layer, shape, rng)
     inputs = {"x": x, "dy": rng.uniform(-1, 1, layer.forward(x, train)[0].shape)}
-    return inputs | draw_state(layer, rng)
+    inputs |= draw_state(layer, rng)
+    if "zero and negative" in name:
+        inputs["beta"] *= 6
+        inputs["x"][0, 1] = inputs["x"][0, 3] = inputs["x"][1, 2] = 0.5
+        inputs["beta"][2, [1, 3]] = inputs["beta"][4, 2] = 2.0  # 1 − βx = 0: twice in one product, and once
+        inputs["x"][2] = 0.0  # a softmax that underflowed
+    return inputs
 
 
 def draw_input(layer, shape, rng):
