@@ -65,7 +65,7 @@ class ConvPoolRelu:
         F, C, KH, KW = weight.shape
         dy = np.ascontiguousarray(dy.transpose(1, 2, 3, 0))
         if mask is not None:
-            dy *= mask
+            dy = dy * mask
         dz = won.astype(dy.dtype)
         dz *= dy.reshape(F, -1)
         dz = dz.reshape(len(E), -1)  # (abF, H'W'N)

@@ -3,6 +3,7 @@
 import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
+from itertools import pairwise
 
 import numpy as np
 import threadpoolctl
@@ -61,7 +62,7 @@ class Sharded(Sequential):
         """Slices of nearly equal length, a multiple of the threads in number (or N)."""
         count = self.threads * math.ceil(N / (self.threads * ROWS))
         cuts = [N * i // count for i in range(count + 1)]
-        return [slice(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
+        return [slice(a, b) for a, b in pairwise(cuts) if b > a]
 
     def map(self, function, items):
         """[function(item) for item in items], cut into one run of items for each thread; the caller is one of them."""

@@ -33,16 +33,18 @@ class FastSynapse:
         |error of log P| ≤ Σ_j Σ_{k>K} |z|ᵏ/k ≤ r^K b s / ((K + 1)(1 − r))
         relative error of 1/(1 − z) = |z|^K ≤ r^K                           as (1 − z) Σ_{k<K} zᵏ = 1 − z^K
 
-    K is the least with both below 8 ε of the dtype (1e-6 in float32). If that takes too many terms, a few large x_nj may
-    be the reason: the rows of a softmax sum to 1, so at most 1/τ entries of a row exceed τ. Entries above the τ that
-    MOST_TERMS can bear are taken out of the series, and their factors computed one by one. If they are many, or the
-    bound fails for another reason, the exact factors of all are computed block by block (synapse_blocks.py).
+    K is the least with both below 8 ε of the dtype (1e-6 in float32). If that takes too many terms, a few large x_nj
+    may be the reason: the rows of a softmax sum to 1, so at most 1/τ entries of a row exceed τ. Entries above half the
+    τ that MOST_TERMS can bear are taken out of the series, and their factors computed one by one. If they are many, or
+    the bound fails for another reason, the exact factors of all are computed block by block (synapse_blocks.py).
     """
 
     def __init__(self, layer):
         self.layer = layer
         self.params = layer.params
 
+    # Powers of small numbers may underflow to 0, which is what they add.
+    @np.errstate(under="ignore")
     def forward(self, x, train=False):
         self.layer.check_input(x, "N", self.layer.features)
         alpha, beta = self.params["alpha"], self.params["beta"]
@@ -63,6 +65,7 @@ class FastSynapse:
             P, cache = np.exp(log_P), (powers, rows, columns, factors)
         return alpha * x * P, (x, P, plan, cache)
 
+    @np.errstate(under="ignore")
     def backward(self, dy, cache):
         x, P, plan, cache = cache
         alpha, beta = self.params["alpha"], self.params["beta"]

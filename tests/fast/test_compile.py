@@ -1,0 +1,130 @@
+"""The compiled model against the plain one."""
+
+import numpy as np
+import pytest
+
+from synann_np.fast import compile
+from synann_np.fast.blocks import ConvPoolReluBlock, LayerBlock
+from synann_np.fast.synapse import FastSynapse
+from synann_np.layers import Conv2d, Flatten, Linear, LogSoftmax, MaxPool2d, ReLU
+from synann_np.losses import nll_loss
+from synann_np.models import SynaNN
+from synann_np.optim import SGD
+from synann_np.sequential import Sequential
+
+
+def batch(N, dtype="float32", seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((N, 1, 28, 28)).astype(dtype)
+    x[:, :, :6] = -0.4242  # as MNIST's background: pooling windows tie
+    return x, rng.integers(0, 10, N)
+
+
+def train(model, steps, N=30, dtype="float32"):
+    optimizer, losses = SGD(0.012, 0.5), []
+    for step in range(steps):
+        x, labels = batch(N, dtype, step)
+        log_probs, caches = model.forward(x, train=True, step=step)
+        loss, dlog_probs = nll_loss(log_probs, labels)
+        dx, grads = model.backward(dlog_probs, caches)
+        optimizer.step(model.params, grads)
+        losses.append(float(loss))
+    return np.array(losses), dx
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 2e-5)])
+def test_twenty_steps_equal_those_of_the_plain_model(threads, dtype, tolerance):
+    plain, copy = SynaNN(dtype=dtype), SynaNN(dtype=dtype)
+    losses, dx = train(plain, 20, dtype=dtype)
+    fast_losses, fast_dx = train(compile(copy, threads=threads), 20, dtype=dtype)
+    assert np.abs(losses - fast_losses).max() <= tolerance * np.abs(losses).max()
+    assert np.abs(dx - fast_dx).max() <= tolerance * np.abs(dx).max()
+    state = copy.state_dict()
+    for name, a in plain.state_dict().items():
+        assert np.abs(a - state[name]).max() <= tolerance * max(1, np.abs(a).max()), name
+
+
+@pytest.mark.parametrize("N", [1, 2, 3, 7, 49, 101, 230])
+def test_evaluation_equals_the_plain_model_for_any_batch(N):
+    model = SynaNN()
+    x, _ = batch(N)
+    expected, _ = model.forward(x)
+    y, _ = compile(model, threads=2).forward(x)
+    assert np.abs(y - expected).max() < 1e-5
+
+
+def test_the_patterns_are_recognised():
+    blocks = compile(SynaNN(), threads=1).by_rows
+    assert [type(block) for block in blocks[:2]] == [ConvPoolReluBlock, ConvPoolReluBlock]
+    assert isinstance(blocks[-1].layer, FastSynapse)
+    assert compile(SynaNN(), threads=1).joint.layers.keys() == {"fcb", "fc2", "log_softmax"}
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        [("conv", Conv2d(1, 2, 5, stride=2)), ("pool", MaxPool2d(2)), ("relu", ReLU())],
+        [("conv", Conv2d(1, 2, 5, padding=1)), ("pool", MaxPool2d(2)), ("relu", ReLU())],
+        [("conv", Conv2d(1, 2, 5)), ("pool", MaxPool2d(3)), ("relu", ReLU())],
+        [("conv", Conv2d(1, 2, 5)), ("relu", ReLU()), ("pool", MaxPool2d(2))],
+        [("conv", Conv2d(1, 2, 5))],
+    ],
+    ids=["stride", "padding", "pool of 3", "other order", "convolution alone"],
+)
+def test_what_is_not_the_pattern_runs_as_plain_layers(first):
+    rng = np.random.default_rng(0)
+    x, _labels = batch(5)
+    flatten = Flatten()
+    features = flatten.forward(Sequential(first).forward(x)[0])[0].shape[1]
+    layers = [*first, ("flatten", flatten), ("fc", Linear(features, 10, rng=rng)), ("log_softmax", LogSoftmax())]
+    model = Sequential(layers)
+    fast = compile(model, threads=2)
+    assert all(type(block) is LayerBlock for block in fast.by_rows)
+    expected, caches = model.forward(x, train=True)
+    y, fast_caches = fast.forward(x, train=True)
+    assert np.abs(y - expected).max() < 1e-5
+    dy = rng.standard_normal(y.shape).astype("float32")
+    dx, grads = model.backward(dy, caches)
+    fast_dx, fast_grads = fast.backward(dy, fast_caches)
+    assert fast_grads.keys() == grads.keys()
+    assert np.abs(dx - fast_dx).max() < 1e-5
+    assert all(np.abs(grads[name] - fast_grads[name]).max() < 1e-4 for name in grads)
+
+
+def test_parameters_are_shared_and_gradients_have_their_names():
+    model = SynaNN()
+    fast = compile(model, threads=2, input_gradient=False)
+    assert all(fast.params[name] is p for name, p in model.params.items())
+    log_probs, caches = fast.forward(batch(8)[0], train=True)
+    dx, grads = fast.backward(log_probs, caches)
+    assert dx is None
+    assert grads.keys() == model.params.keys()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_equal_settings_give_equal_bits(threads):
+    states = []
+    for _ in range(2):
+        model = SynaNN()
+        train(compile(model, threads=threads), 3, N=110)
+        states.append(b"".join(a.tobytes() for a in model.state_dict().values()))
+    assert states[0] == states[1]
+
+
+def test_an_error_in_a_shard_reaches_the_caller():
+    fast = compile(SynaNN(), threads=2)
+    with pytest.raises(ValueError, match="Conv2d"):
+        fast.forward(np.zeros((8, 3, 28, 28), "float32"))
+    assert fast.forward(batch(8)[0])[0].shape == (8, 10)
+
+
+def test_the_environment_switches_everything_to_plain(monkeypatch):
+    model = SynaNN()
+    monkeypatch.setenv("SYNANN_FAST", "0")
+    assert compile(model) is model
+
+
+def test_no_thread_is_refused():
+    with pytest.raises(ValueError, match="at least one thread"):
+        compile(SynaNN(), threads=0)
