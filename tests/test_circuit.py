@@ -185,6 +185,19 @@ def test_a_run_can_be_cut_and_continued():
     np.testing.assert_array_equal(np.concatenate([first, rest]), whole)
 
 
+def test_delays_alone_are_a_shift_register():
+    circuit = Circuit()
+    circuit.delay("second", circuit.delay("first", circuit.input("x"), 0.5), 0.25)
+    simulator = CircuitSimulator(circuit, ["x", "first", "second"])
+    x = np.array([0.1, 0.2, 0.3, 0.4], np.float32)[:, None, None]
+    y, cache = simulator.forward(x)
+    expected = np.array([[0.1, 0.5, 0.25], [0.2, 0.1, 0.5], [0.3, 0.2, 0.1], [0.4, 0.3, 0.2]], np.float32)
+    np.testing.assert_array_equal(y[:, 0], expected)
+    dx, grads = simulator.backward(np.ones_like(y), cache)
+    np.testing.assert_array_equal(dx[:, 0, 0], [3, 3, 2, 1])
+    assert grads["values"].shape == simulator.params["values"].shape == (0,)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_device_computes_the_same_and_float32_stays_float32(dtype):
     rng = np.random.default_rng(3)

@@ -114,9 +114,9 @@ def test_rows_and_columns_of_a_table_give_the_same_odds_ratio_as_probabilities()
 
 
 def test_large_integer_counts_do_not_overflow():
-    table = np.full((2, 2), 2**31 - 1, np.int32)
-    assert table_odds_ratio(table) == 1
-    assert odds_ratio_interval(table)[0] == pytest.approx(1, abs=1e-3)
+    table = np.array([[2**31 - 1, 2**30], [2**30, 2**31 - 1]], np.int32)
+    assert table_odds_ratio(table) == pytest.approx(4)
+    assert odds_ratio_interval(table)[0] == pytest.approx(4, abs=1e-3)
 
 
 def test_tables_are_computed_in_any_number_on_both_backends_and_float32_stays_float32():
