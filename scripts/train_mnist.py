@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 import synann_np
+from synann_np import fast
 from synann_np.atomic_file import write_atomically
 from synann_np.backend import BackendError, get_backend
 from synann_np.check_finite import check_finite
@@ -50,6 +51,7 @@ def train(args):
             f"the last of the batches would hold one image, of which batch-norm can take no variance: "
             f"choose a --batch-size that does not leave 1 of {len(train_set[0])}"
         )
+    args.threads = args.threads or fast.usable_cores()
     model = SynaNN(args.seed, args.dtype, backend)
     optimizer = SGD(args.lr, args.momentum)
     identity = run_identity({key: getattr(args, key) for key in HYPERPARAMETERS}, model, data)
@@ -69,7 +71,7 @@ def train(args):
         versions = {"synann_np": synann_np.__version__, "numpy": np.__version__, "backend": backend.name}
         write_atomically(folder.settings, to_json(args, **versions).encode())
         run = fit(
-            check_finite(model) if args.check_finite else model, optimizer, train_set, watched, args.epochs,
+            runner(model, args), optimizer, train_set, watched, args.epochs,
             batch_size=args.batch_size, test_batch_size=args.test_batch_size, seed=args.seed,
             log_interval=args.log_interval, step=saver.step, finished=saver.finished,
         )  # fmt: skip
@@ -86,6 +88,13 @@ def train(args):
         training_curves(read_history(folder.history), folder.curves, title)
     print(f"Model, history and curves: {out}")
     return 0 if saved else 2
+
+
+def runner(model, args):
+    """What is trained in the place of the model, with the model's own arrays."""
+    if args.check_finite:
+        return check_finite(model)
+    return model if args.engine == "plain" else fast.compile(model, args.threads, input_gradient=False)
 
 
 def follow(run, saver, stop, test_name, epochs):

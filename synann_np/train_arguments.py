@@ -3,13 +3,16 @@
 import argparse
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
 from .run_saver import Interval
 
 # What the numbers of a run depend on, and what a resumed run takes over beside them.
-HYPERPARAMETERS = ("batch_size", "test_batch_size", "lr", "momentum", "seed", "log_interval", "validation")
+HYPERPARAMETERS = (
+    "batch_size", "test_batch_size", "lr", "momentum", "seed", "log_interval", "validation", "engine", "threads",
+)  # fmt: skip
 TAKEN_OVER = (*HYPERPARAMETERS, "dtype", "backend", "epochs", "data_dir", "save_every")
 
 
@@ -64,6 +67,9 @@ def _parser(description):
     add("--seed", type=_seed, default=5, help="of weights, order of the images and dropout (5)")
     add("--log-interval", type=_count, default=100, help="batches between two lines of the log (100)")
     add("--validation", type=_count, metavar="N", help="hold out N training images and evaluate on them each epoch")
+    add("--threads", type=_count, help="threads of the fast path (all cores); part of what makes a run repeatable")
+    engine = "plain" if os.environ.get("SYNANN_FAST") == "0" else "fast"
+    add("--engine", choices=("fast", "plain"), default=engine, help="plain: the layers as they are read; slower (fast)")
     add("--data-dir", type=Path, help="folder with four files in MNIST's format (the repository's MNIST)")
     add("--out", type=Path, help="folder of history, checkpoints and curves (runs/ and the time of day)")
     add("--overwrite", action="store_true", help="replace the run that --out holds already")

@@ -31,8 +31,7 @@ def compile(model, threads=None, input_gradient=True):
     """
     if model.backend.name != "numpy" or os.environ.get("SYNANN_FAST") == "0":
         return model
-    if threads is None:
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = usable_cores() if threads is None else threads
     if threads < 1:
         raise ValueError(f"compile: expected at least one thread, got {threads}")
     keep_freed_memory()
@@ -42,6 +41,11 @@ def compile(model, threads=None, input_gradient=True):
     by_rows = fuse(names[:first_joint], model.layers, input_gradient)
     joint = Sequential([(name, model.layers[name]) for name in names[first_joint:]], model.dtype, model.backend)
     return Sharded(model, by_rows, joint, threads)
+
+
+def usable_cores():
+    """Cores that this process may use: its affinity where the system knows one, else all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def fuse(names, layers, input_gradient):
