@@ -73,6 +73,12 @@ MAY_IMPORT = {
     "run_saver": {"checkpoint", "history_file", "run_identity", "train"},
     "train": {"check_finite", "data", "losses"},
     "train_arguments": {"run_saver"},
+    # what a trained model is used for
+    "classify": {"data", "safetensors_file"},
+    "classify_pictures": {"png_file"},
+    "digit_image": {"photo_file"},
+    "photo_file": set(),
+    "torch_names": {"layers"},
     # pictures
     "circuit_drawing": {"circuit_layout", "png_file"},
     "circuit_layout": set(),
@@ -99,6 +105,7 @@ LAZY = {
     "PIL": {"photo_file"},
     "pooch": {"download"},
     "threadpoolctl": {"fast.sharded"},
+    "torch": {"torch_names"},
 }
 
 # Modules and folders. The arguments of a program offer it by name.

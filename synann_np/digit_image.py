@@ -1,0 +1,163 @@
+"""A photograph of a digit, made into what the digits of MNIST are.
+
+MNIST's digits are light on dark, fit a box of 20×20 pixels and have their centre of mass in the centre of 28×28. A
+photograph is dark on light, large, shaded, grainy and off centre, and a network that knows only MNIST is lost on it.
+"""
+
+import numpy as np
+
+from .photo_file import PhotoError
+
+BOX, SIDE, CENTRE = 20, 28, 14.0
+THINNEST = 2.0  # pixels of the box; MNIST's strokes are 2 to 4.5 wide
+
+
+def to_mnist(grey):
+    """Find the digit, and draw it as MNIST would have it.
+
+    1. The light is seldom even: a quadratic surface fitted to the paper is subtracted.
+    2. Ink is what stands out to one side, darker or lighter; so both kinds of photographs come out light on dark.
+    3. Ink and paper are told apart by Otsu's threshold; specks and what touches the edge are dropped.
+    4. The digit is cut out, thin strokes are broadened, and the longer side becomes 20 pixels, each the mean of its
+       area.
+    5. It is placed so that its centre of mass is the centre of the picture.
+
+    Arguments: grey: (H, W) floats in 0..1, any size from 8×8 (a few hundred pixels a side are enough).
+
+    Returns: (28, 28) uint8, 0 for paper and 255 for ink.
+
+    Raises: PhotoError: no digit is there: too small, blank, or all over the same.
+    """
+    if grey.ndim != 2 or min(grey.shape) < 8:
+        raise PhotoError(f"expected a picture of at least 8×8 pixels, got {grey.shape}")
+    relief = _relief(grey.astype("float64"))
+    ink = relief.clip(0)
+    threshold = otsu_threshold(ink)
+    strong = ink > threshold
+    if not 0 < strong.mean() <= 0.5:
+        raise PhotoError("no digit found: the picture is blank, or filled")
+    paper = relief[~strong]
+    if ink[strong].mean() - paper.mean() < max(0.08, 2.5 * paper.std()):
+        raise PhotoError("no digit found: too little contrast")
+    digit = _digit_of(strong)
+    if digit.sum() < 0.2 * strong.sum():
+        raise PhotoError("no digit found: nothing but texture")
+    # Soft edges: from half the threshold, clearly paper, to the brightness of typical ink.
+    level = np.median(ink[digit])
+    softened = ((ink - threshold / 2) / (level - threshold / 2)).clip(0, 1) * _grown(digit)
+    rows, columns = np.flatnonzero(digit.any(axis=1)), np.flatnonzero(digit.any(axis=0))
+    cut = softened[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    cut = _broadened(cut)
+    longest = max(cut.shape)
+    height, width = (max(1, round(BOX * size / longest)) for size in cut.shape)
+    return _centred(_area_mean(cut, height, width))
+
+
+def otsu_threshold(values):
+    """The threshold that best splits values (any shape, floats) into two groups: largest variance between the means."""
+    counts, edges = np.histogram(values, 256)
+    middles = (edges[1:] + edges[:-1]) / 2
+    below = counts.cumsum()[:-1]
+    above = values.size - below
+    sums = (counts * middles).cumsum()
+    mean_below, mean_above = sums[:-1] / below.clip(1), (sums[-1] - sums[:-1]) / above.clip(1)
+    between = below * above * (mean_above - mean_below) ** 2
+    # Between groups far apart every threshold is as good: the middle one.
+    return edges[1:-1][between >= (1 - 1e-9) * between.max()].mean()
+
+
+def components(mask):
+    """Connected parts (8 neighbours) of a boolean picture: list of (rows, columns) index arrays, largest first."""
+    width = mask.shape[1] + 2
+    left = set(np.flatnonzero(np.pad(mask, 1)).tolist())
+    steps = [dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+    found = []
+    while left:
+        part = [left.pop()]
+        for place in part:  # grows while it is walked
+            for step in steps:
+                if place + step in left:
+                    left.remove(place + step)
+                    part.append(place + step)
+        rows, columns = np.divmod(np.array(part), width)
+        found.append((rows - 1, columns - 1))
+    return sorted(found, key=lambda part: -len(part[0]))
+
+
+def _relief(grey):
+    """How far each pixel stands out from the paper; positive to the side to which the digit stands out."""
+    y, x = np.linspace(-1, 1, grey.shape[0])[:, None], np.linspace(-1, 1, grey.shape[1])
+    surface = np.stack(np.broadcast_arrays(1.0, y, x, y * x, y**2, x**2), axis=-1)
+    paper = np.ones(grey.shape, bool)
+    for _ in range(4):  # each time without what is not paper
+        weights = np.linalg.lstsq(surface[paper], grey[paper], rcond=None)[0]
+        difference = grey - surface @ weights
+        spread = difference[paper].std()
+        paper = np.abs(difference) <= max(1.5 * spread, 1e-3)
+        if paper.sum() < 50:
+            break
+    return difference if (difference**3).sum() > 0 else -difference
+
+
+def _digit_of(strong):
+    """The parts of a mask that are the digit: not at the edge if anything else is there, and no specks."""
+    parts = components(strong)
+    height, width = strong.shape
+
+    def inside(part):
+        rows, columns = part
+        return rows.min() > 0 and columns.min() > 0 and rows.max() < height - 1 and columns.max() < width - 1
+
+    free = [part for part in parts if inside(part) and len(part[0]) >= len(parts[0][0]) / 10]
+    kept = free or parts
+    digit = np.zeros(strong.shape, bool)
+    for rows, columns in kept:
+        if len(rows) >= len(kept[0][0]) / 8:
+            digit[rows, columns] = True
+    return digit
+
+
+def _grown(a):
+    """Each pixel becomes the largest of itself and its 8 neighbours."""
+    padded = np.pad(a, 1)
+    rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
+    return np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
+
+
+def _broadened(cut):
+    """Let strokes grow until they are THINNEST pixels wide in the box: thinner ones would fade when it is shrunk."""
+    for _ in range(20):
+        body = np.pad(cut > 0.5, 1)
+        inner = body[1:-1, 1:-1] & body[:-2, 1:-1] & body[2:, 1:-1] & body[1:-1, :-2] & body[1:-1, 2:]
+        area = body.sum()
+        outline = max(area - inner.sum(), 1)
+        if 2 * area / outline * BOX / max(cut.shape) >= THINNEST:
+            break
+        cut = _grown(np.pad(cut, 1))
+    return cut
+
+
+def _area_mean(a, height, width):
+    """Shrink (or enlarge): each new pixel is the mean of the area that it covers."""
+
+    def overlaps(old, new):  # (new, old): the share of each old pixel in each new one
+        edges = np.arange(new + 1) * old / new
+        pixels = np.arange(old)
+        covered = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+        return covered.clip(0) * new / old
+
+    return overlaps(a.shape[0], height) @ a @ overlaps(a.shape[1], width).T
+
+
+def _centred(box):
+    """The box in 28×28, moved by whole pixels until its centre of mass is nearest to the centre."""
+    box = box / box.max()
+    mass = box.sum()
+    picture = np.zeros((SIDE, SIDE))
+    places = []
+    for axis, size in enumerate(box.shape):
+        centre = (box.sum(axis=1 - axis) * np.arange(size)).sum() / mass
+        places.append(min(max(round(CENTRE - centre), 0), SIDE - size))
+    top, left = places
+    picture[top : top + box.shape[0], left : left + box.shape[1]] = box
+    return np.rint(picture * 255).astype("uint8")
