@@ -64,6 +64,7 @@ MAY_IMPORT = {
     "model_config": {"backend", "layers", "safetensors_file", "sequential"},
     "models": {"layers", "sequential"},
     "sequential": {"backend"},
+    "torch_names": {"layers"},
     # training and its files; __version__ is a string that __init__ sets before its imports
     "checkpoint": {"__version__", "atomic_file", "backend", "model_config", "safetensors_file"},
     "history": {"train"},
@@ -76,8 +77,8 @@ MAY_IMPORT = {
     # what a trained model is used for
     "classify": {"data", "safetensors_file"},
     "classify_pictures": {"png_file"},
-    "digit_image": {"photo_file"},
-    "photo_file": set(),
+    "classify": {"data", "safetensors_file"},
+    "classify_pictures": {"png_file"},
     "torch_names": {"layers"},
     # pictures
     "circuit_drawing": {"circuit_layout", "png_file"},
@@ -90,6 +91,8 @@ MAY_IMPORT = {
         "optim",
         "png_file",
     },
+    "classify": {"data", "safetensors_file"},
+    "classify_pictures": {"png_file"},
     "digit_image": {"photo_file"},
     "forest_plot": {"png_file"},
     "photo_file": set(),
@@ -105,6 +108,7 @@ LAZY = {
     "PIL": {"photo_file"},
     "pooch": {"download"},
     "threadpoolctl": {"fast.sharded"},
+    "torch": {"torch_names"},
     "torch": {"torch_names"},
 }
 
