@@ -77,9 +77,6 @@ MAY_IMPORT = {
     # what a trained model is used for
     "classify": {"data", "safetensors_file"},
     "classify_pictures": {"png_file"},
-    "classify": {"data", "safetensors_file"},
-    "classify_pictures": {"png_file"},
-    "torch_names": {"layers"},
     # pictures
     "circuit_drawing": {"circuit_layout", "png_file"},
     "circuit_layout": set(),
@@ -91,8 +88,6 @@ MAY_IMPORT = {
         "optim",
         "png_file",
     },
-    "classify": {"data", "safetensors_file"},
-    "classify_pictures": {"png_file"},
     "digit_image": {"photo_file"},
     "forest_plot": {"png_file"},
     "photo_file": set(),
@@ -108,7 +103,6 @@ LAZY = {
     "PIL": {"photo_file"},
     "pooch": {"download"},
     "threadpoolctl": {"fast.sharded"},
-    "torch": {"torch_names"},
     "torch": {"torch_names"},
 }
 
