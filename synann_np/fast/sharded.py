@@ -6,7 +6,6 @@ from functools import reduce
 from itertools import pairwise
 
 import numpy as np
-import threadpoolctl
 
 from ..sequential import Sequential
 
@@ -25,6 +24,8 @@ class Sharded(Sequential):
         super().__init__(list(model.layers.items()), model.dtype, model.backend)
         self.by_rows, self.joint, self.threads = by_rows, joint, threads
         if threads > 1:
+            import threadpoolctl  # importing the package needs NumPy only
+
             threadpoolctl.threadpool_limits(1, user_api="blas")
             self.pool = ThreadPoolExecutor(threads - 1)
 
