@@ -61,6 +61,13 @@ def test_the_first_elements_do_not_depend_on_how_many_follow():
     np.testing.assert_array_equal(random_bits((10,), 5, 7, HOST), random_bits((1000,), 5, 7, HOST)[:10])
 
 
+@pytest.mark.parametrize("first", [1, 7, 2**31])
+def test_a_part_of_a_larger_array_has_the_bits_of_its_place(first):
+    expected = [bits_in_plain_integers(element, 5, 7) for element in range(first, first + 12)]
+    assert random_bits((3, 4), 5, 7, HOST, first=first).ravel().tolist() == expected
+    np.testing.assert_array_equal(keep_mask((12,), 0.25, 5, 7, HOST, first), np.array(expected) / 2**32 >= 0.25)
+
+
 def test_bits_are_uint32_whatever_the_array_beside_them():
     for dtype in ("uint8", "float32", "float64"):
         assert random_bits((2, 3), 5, 7, np.empty(0, dtype)).dtype == np.uint32

@@ -140,6 +140,14 @@ def test_evaluation_is_the_identity(make, rng):
     np.testing.assert_array_equal(make(0.5).backward(x, cache)[0], x)
 
 
+@pytest.mark.parametrize("make", [Dropout, Dropout2d])
+def test_a_part_of_a_batch_has_the_rows_of_the_mask_of_the_whole(make):
+    layer, x = make(0.5, rng=np.random.default_rng(5)), np.ones((7, 6, 2, 3), "float32")
+    whole = layer.mask(x, 3)
+    np.testing.assert_array_equal(layer.mask(x[2:5], 3, first_row=2), whole[2:5])
+    np.testing.assert_array_equal(layer.forward(x, train=True, step=3)[0], x * whole)
+
+
 def test_with_p_0_nothing_is_dropped():
     np.testing.assert_array_equal(layer_with_seed(5, 0).forward(np.full(1000, 3.0), train=True)[0], 3)
 

@@ -213,7 +213,7 @@ PROBABILITIES = st.one_of(st.sampled_from([0.0, 1.0, 0.5, 1e-30, SUBNORMAL]), st
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_every_finite_beta_and_every_probability_give_finite_results(dtype, data):
     n = data.draw(st.integers(1, 4), label="n")
