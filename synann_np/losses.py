@@ -20,6 +20,7 @@ def nll_loss(log_probs, labels):
         ValueError: shapes do not fit, the batch is empty, or a label is out of range. Labels on a device are not
             looked at (that would wait for the device): `load_mnist` has checked them on the host.
         TypeError: labels are not integers.
+        FloatingPointError: log_probs holds NaN. Not on a device, for the same reason: there the loss is NaN.
     """
     xp = array_module(log_probs)
     if log_probs.ndim != 2 or labels.shape != log_probs.shape[:1] or labels.shape[0] == 0:
@@ -32,6 +33,11 @@ def nll_loss(log_probs, labels):
     N, K = log_probs.shape
     if xp is np and (labels.min() < 0 or labels.max() >= K):
         raise ValueError(f"nll_loss: expected labels in 0..{K - 1}, got {labels.min()}..{labels.max()}")
+    if xp is np and np.isnan(log_probs).any():
+        raise FloatingPointError(
+            f"nll_loss: log_probs holds NaN (row {np.isnan(log_probs).any(axis=1).argmax()}), so weights or inputs are "
+            "not finite: try a smaller learning rate; check_finite(model) names the layer where it begins"
+        )
 
     rows = xp.arange(N)
     loss = -log_probs[rows, labels].mean()

@@ -67,7 +67,7 @@ def fit(
 
     Yields: TrainRecord for every log_interval-th batch, EvalRecord after every epoch.
 
-    Raises: NonFiniteLoss at a record whose loss is NaN or infinite.
+    Raises: NonFiniteLoss at a record whose loss is NaN or infinite; on the host at the first batch with NaN.
     """
     images, labels = _to_backend(model.backend, train_set)
     test_set = _to_backend(model.backend, test_set)
@@ -80,7 +80,10 @@ def fit(
         first = step - (epoch - 1) * batches_per_epoch  # of the batches still to do
         order = model.backend.asarray(epoch_permutation(total, seed, epoch)[first * batch_size :])
         for batch, (x, targets) in enumerate(batches(images, labels, batch_size, order, model.dtype), start=first):
-            loss = train_step(model, optimizer, x, targets, step)
+            try:
+                loss = train_step(model, optimizer, x, targets, step)
+            except FloatingPointError as error:
+                raise NonFiniteLoss(_advice("NaN", epoch, step)) from error
             step += 1
             if batch % log_interval == 0:
                 yield _finite(TrainRecord(epoch, batch, batch * batch_size, total, step, _to_float(model, loss)))
@@ -134,8 +137,13 @@ def _to_float(model, scalar):
 
 def _finite(record):
     if not math.isfinite(record.loss):
-        raise NonFiniteLoss(
-            f"the loss is {record.loss} in epoch {record.epoch} after {record.step} steps: training stopped. "
-            "Try a smaller learning rate, and look for NaN or unscaled values in the data"
-        )
+        raise NonFiniteLoss(_advice(record.loss, record.epoch, record.step))
     return record
+
+
+def _advice(loss, epoch, step):
+    return (
+        f"the loss is {loss} in epoch {epoch} after {step} steps: training stopped, what was saved before is kept. "
+        "Try a smaller learning rate, and look for NaN or unscaled values in the data; --check-finite names the layer "
+        "where it begins"
+    )

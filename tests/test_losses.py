@@ -98,3 +98,12 @@ def test_an_empty_batch_is_refused():
 def test_labels_that_are_no_integers_are_refused(dtype):
     with pytest.raises(TypeError, match=f"expected integer labels, got {dtype}"):
         nll_loss(np.zeros((2, 4)), np.zeros(2, dtype))
+
+
+def test_nan_is_refused_with_what_to_do_and_infinity_is_a_loss():
+    log_probs = np.log(np.full((3, 4), 0.25))
+    log_probs[1, 2] = np.nan
+    with pytest.raises(FloatingPointError, match=r"log_probs holds NaN \(row 1\).*smaller learning rate"):
+        nll_loss(log_probs, np.array([0, 1, 2]))
+    log_probs[1, 2] = -np.inf
+    assert nll_loss(log_probs, np.array([0, 2, 1]))[0] == np.inf
