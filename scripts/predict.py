@@ -60,13 +60,18 @@ def predict(model, args):
             continue
         for path, row in zip(names, probabilities(model, np.stack(seen)), strict=True):
             best = best_classes(row)
-            print(f"{path}: {', '.join(f'{k} ({p:.1%})' for k, p in best)}")
-            titles.append(f"{path.name[:18]}\n{best[0][0]} ({best[0][1]:.0%})")
+            print(f"{printable(path)}: {', '.join(f'{k} ({p:.1%})' for k, p in best)}")
+            titles.append(f"{printable(path.name)[:18]}\n{best[0][0]} ({best[0][1]:.0%})")
         all_seen += seen
     if args.save_seen and all_seen:
         digit_sheet(all_seen, titles, args.save_seen)
         print(f"What the network saw: {args.save_seen}")
     return 2 if bad else 0
+
+
+def printable(path):
+    # A file name need not be valid text.
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def complain(error):

@@ -21,13 +21,12 @@ from synann_np import fast
 from synann_np.atomic_file import write_atomically
 from synann_np.backend import BackendError, get_backend
 from synann_np.check_finite import check_finite
-from synann_np.checkpoint import CheckpointError
 from synann_np.data import DataError, load_mnist, split_validation
 from synann_np.history import read_history
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
 from synann_np.plot import training_curves
-from synann_np.run_folder import RunFolder, RunFolderError
+from synann_np.run_folder import RunFolder
 from synann_np.run_identity import run_identity
 from synann_np.run_saver import RunSaver
 from synann_np.stop_signals import StopSignals
@@ -151,7 +150,7 @@ def main(argv=None):
     args = parse_arguments(argv, __doc__)
     try:
         return train(args)
-    except (DataError, BackendError, CheckpointError, RunFolderError, OSError) as error:
+    except (BackendError, ValueError, OSError) as error:  # ValueError: bad data, checkpoint, folder or split
         print(f"train_mnist: {error}", file=sys.stderr)
         return 2
     except ArithmeticError as error:  # not finite: loss, weights, or found by --check-finite

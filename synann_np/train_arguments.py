@@ -91,23 +91,25 @@ def _read_settings(folder):
 
 
 def _count(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {text}")
-    return number
-
-
-def _rate(text):
-    number = float(text)
-    if not (math.isfinite(number) and number >= 0):
-        raise argparse.ArgumentTypeError(f"expected a finite number, 0 or more, got {text}")
-    return number
+    return _at_least(1, int, text)
 
 
 def _seed(text):
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"expected 0 or more, got {text}")
+    return _at_least(0, int, text)
+
+
+def _rate(text):
+    return _at_least(0, float, text)
+
+
+def _at_least(least, kind, text):
+    try:
+        number = kind(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number < math.inf:  # false for NaN too
+        what = "whole number" if kind is int else "finite number"
+        raise argparse.ArgumentTypeError(f"expected {least} or more and a {what}, got {text:.40}")
     return number
 
 
