@@ -9,8 +9,8 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-import strict_device
 
+import strict_device
 from synann_np import backend
 from synann_np.backend import Backend, BackendError, array_module, get_backend
 

@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 import pytest
-import strict_device
 from scipy.optimize import fsolve
 
+import strict_device
 from synann_np import circuit_library as library
 from synann_np.circuit import Circuit, CircuitError
 from synann_np.circuit_drawing import draw_circuit

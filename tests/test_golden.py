@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from golden import cases
 
 GOLDEN = Path(__file__).parent / "golden" / "golden.npz"

@@ -8,8 +8,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-import strict_device
 
+import strict_device
 from synann_np.backend import BackendError, array_module, get_backend
 from synann_np.counter_random import keep_mask, random_bits
 from synann_np.layers import (

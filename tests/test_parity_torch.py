@@ -4,8 +4,8 @@ import zlib
 
 import numpy as np
 import pytest
-from golden import cases
 
+from golden import cases
 from synann_np.layers import (
     BatchNorm1d,
     BatchNorm2d,

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-import strict_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import strict_device
 from synann_np.backend import get_backend
 from synann_np.scatter_add import ScatterAdd
 

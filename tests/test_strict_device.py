@@ -4,8 +4,8 @@ import inspect
 
 import numpy as np
 import pytest
-import strict_device
 
+import strict_device
 from synann_np.backend import array_module, get_backend
 from synann_np.data import batches, class_counts
 from synann_np.layers import (

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
-import strict_device
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import strict_device
 from synann_np.backend import get_backend
 from synann_np.gradcheck import check_layer, numeric_gradient
 from synann_np.layers import Synapse

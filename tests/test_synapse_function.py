@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 import pytest
-import strict_device
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import strict_device
 from synann_np.gradcheck import numeric_gradient
 from synann_np.synapse_function import synapse, synapse_gradient, synapse_hessian
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from golden import cases
 from torch import nn
+
+from golden import cases
 
 torch.set_num_threads(1)  # on small arrays a second thread of PyTorch only takes the core from NumPy's
 

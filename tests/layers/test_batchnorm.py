@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 import pytest
-from layers.standard import LayerTests
 
+from layers.standard import LayerTests
 from synann_np.gradcheck import check_layer
 from synann_np.layers import BatchNorm1d, BatchNorm2d
 

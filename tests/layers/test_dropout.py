@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 import pytest
-from layers.standard import LayerTests
 
+from layers.standard import LayerTests
 from synann_np.counter_random import keep_mask
 from synann_np.layers import Dropout, Dropout2d
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from layers.standard import LayerTests
 
+from layers.standard import LayerTests
 from synann_np.layers import Flatten
 
 CASES = {

@@ -1,6 +1,6 @@
 import numpy as np
-from layers.standard import LayerTests
 
+from layers.standard import LayerTests
 from synann_np.layers import ReLU
 
 CASES = {

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layers.standard import LayerTests, assert_close
 
+from layers.standard import LayerTests, assert_close
 from synann_np.gradcheck import check_layer
 from synann_np.layers import Synapse
 
