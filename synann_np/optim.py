@@ -35,10 +35,11 @@ class SGD:
         """
         if params.keys() != grads.keys():
             raise ValueError(f"SGD: params and grads differ in {sorted(params.keys() ^ grads.keys())}")
+        for name, p in params.items():  # all checked before the first one moves
+            if grads[name].shape != p.shape:
+                raise ValueError(f"SGD: {name} has shape {tuple(p.shape)}, its gradient {tuple(grads[name].shape)}")
         for name, p in params.items():
             g = grads[name]
-            if g.shape != p.shape:
-                raise ValueError(f"SGD: {name} has shape {tuple(p.shape)}, its gradient {tuple(g.shape)}")
             if self.weight_decay:
                 g = g + self.weight_decay * p
             if self.momentum:

@@ -20,8 +20,11 @@ class Sequential:
         self.layers = dict(layers)
         self.dtype = dtype
         self.backend = get_backend(backend)
-        if len(self.layers) < len(layers):
-            raise ValueError(f"Sequential: a name occurs twice in {[name for name, _ in layers]}")
+        names = [name for name, _ in layers]
+        if len(self.layers) < len(names):
+            raise ValueError(f"Sequential: a name occurs twice in {names}")
+        if any("." in name for name in names):
+            raise ValueError(f"Sequential: expected names without a dot, got {names}")
 
     def __repr__(self):
         return "\n".join(["Sequential(", *(f"  {name}: {layer!r}" for name, layer in self.layers.items()), ")"])

@@ -135,3 +135,10 @@ def test_arguments_below_zero_are_refused_and_named(name, value):
 def test_nesterov_without_momentum_is_refused():
     with pytest.raises(ValueError, match="nesterov=True needs momentum > 0"):
         SGD(lr=0.1, nesterov=True)
+
+
+def test_a_refused_step_has_moved_nothing():
+    params = {"a": np.ones(2), "b": np.ones(3)}
+    with pytest.raises(ValueError, match="b has shape"):
+        SGD(0.1).step(params, {"a": np.ones(2), "b": np.ones(2)})
+    assert np.array_equal(params["a"], np.ones(2))

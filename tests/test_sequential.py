@@ -173,6 +173,11 @@ def test_caches_of_another_model_are_refused(rng):
         small_model().backward(y, caches[1:])
 
 
+def test_a_name_with_a_dot_is_refused():
+    with pytest.raises(ValueError, match=re.escape("without a dot, got ['re.lu']")):
+        Sequential([("re.lu", ReLU())])
+
+
 def test_a_name_that_occurs_twice_is_refused():
     with pytest.raises(ValueError, match=re.escape("a name occurs twice in ['relu', 'relu']")):
         Sequential([("relu", ReLU()), ("relu", ReLU())])
