@@ -75,7 +75,7 @@ def train(args):
             log_interval=args.log_interval, step=saver.step, finished=saver.finished,
         )  # fmt: skip
         follow(run, saver, stop, test_name, args.epochs)
-        saved = saver.saved_step == saver.step or saver.save()
+        saved = saver.save_if_new()
         if stop.received and saver.finished < args.epochs:
             print(f"Stopped after {saver.finished} epochs and {saver.step} steps. Continue: {how_to_continue(out)}")
             return 128 + stop.received

@@ -1,22 +1,14 @@
 """When and what a run saves, and how it is taken up again."""
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 
 from .checkpoint import CheckpointError, read_checkpoint, restore_optimizer, save
 from .history_file import HistoryFile
 from .run_identity import differences
+from .save_interval import Interval
 from .train import EvalRecord, NonFiniteLoss
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Between two saves: epochs, or minutes (which are looked at when a record comes)."""
-
-    epochs: int | None = 1
-    minutes: float | None = None
 
 
 class NotSaved(OSError):
@@ -45,7 +37,7 @@ class RunSaver:
         self.identity, self.batches_per_epoch = identity, batches_per_epoch
         self.interval, self.stop_on_error, self.warn, self.clock = interval, stop_on_error, warn, clock
         self.step = self.finished = self.best_correct = 0
-        self.saved_step = None  # the step of the last save that succeeded
+        self.saved = None  # step and finished at the last save that succeeded
         self.saved_at = clock()
         self.history = None
 
@@ -89,7 +81,7 @@ class RunSaver:
             self.history = HistoryFile(self.folder.history, state["history_size"], state["history_sha256"])
         except ValueError as error:
             raise CheckpointError(f"{error}; put the right one there, or start a new run") from error
-        self.saved_step = self.step
+        self.saved = self.step, self.finished
         return notes
 
     def after(self, record):
@@ -105,7 +97,7 @@ class RunSaver:
             self.best_correct = record.correct
             self.save(self.folder.best)
             self.save()
-        elif self._due(record):
+        elif self.interval.is_over(record, self.clock() - self.saved_at):
             self.save()
 
     def save(self, path=None):
@@ -120,8 +112,12 @@ class RunSaver:
         succeeded = self._try(lambda: self._write(path), path)
         if path == self.folder.last:
             self.saved_at = self.clock()
-            self.saved_step = self.step if succeeded else self.saved_step
+            self.saved = (self.step, self.finished) if succeeded else self.saved
         return succeeded
+
+    def save_if_new(self):
+        """Save unless the state is saved already. Returns: whether it is saved now. Raises: as after."""
+        return self.saved == (self.step, self.finished) or self.save()
 
     def close(self):
         if self.history is not None:
@@ -139,11 +135,6 @@ class RunSaver:
             "identity": self.identity,
         }
         save(path, self.model, self.optimizer, training)
-
-    def _due(self, record):
-        if self.interval.minutes is not None:
-            return self.clock() - self.saved_at >= 60 * self.interval.minutes
-        return isinstance(record, EvalRecord) and record.epoch % self.interval.epochs == 0
 
     def _try(self, write, path):
         try:

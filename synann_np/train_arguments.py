@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from .run_saver import Interval
+from .save_interval import Interval
 
 # What the numbers of a run depend on, and what a resumed run takes over beside them.
 HYPERPARAMETERS = (

@@ -71,9 +71,10 @@ MAY_IMPORT = {
     "history_file": {"history"},
     "run_folder": {"atomic_file"},
     "run_identity": {"__version__", "model_config"},
-    "run_saver": {"checkpoint", "history_file", "run_identity", "train"},
+    "run_saver": {"checkpoint", "history_file", "run_identity", "save_interval", "train"},
     "train": {"check_finite", "data", "losses"},
-    "train_arguments": {"run_saver"},
+    "save_interval": {"train"},
+    "train_arguments": {"save_interval"},
     # what a trained model is used for
     "classify": {"data", "safetensors_file"},
     "classify_pictures": {"png_file"},

@@ -7,13 +7,14 @@ import os
 import numpy as np
 import pytest
 
-from synann_np.checkpoint import CheckpointError, load, save
+from synann_np.checkpoint import CheckpointError, load, read_checkpoint, save
 from synann_np.history import read_history
 from synann_np.layers import BatchNorm1d, Dropout, Flatten, Linear, LogSoftmax
 from synann_np.optim import SGD
 from synann_np.run_folder import RunFolder, RunFolderError
 from synann_np.run_identity import run_identity
-from synann_np.run_saver import Interval, NotSaved, RunSaver
+from synann_np.run_saver import NotSaved, RunSaver
+from synann_np.save_interval import Interval
 from synann_np.sequential import Sequential
 from synann_np.train import NonFiniteLoss, TrainRecord, fit
 
@@ -58,7 +59,7 @@ class Run:
             self.saver.after(record)
             if count == stop_after:
                 return
-        self.saver.save()
+        self.saver.save_if_new()
 
 
 def train_in_one_go(path, **options):
@@ -138,9 +139,24 @@ def test_minutes_between_saves_are_kept(tmp_path):
             if isinstance(record, TrainRecord):
                 now[0] += 400
                 run.saver.after(record)
-                saved.append(run.saver.saved_step)
+                saved.append(run.saver.saved[0])
         run.saver.close()
     assert saved == [0, 2, 2, 4]
+
+
+def test_a_save_after_the_last_batch_is_not_taken_for_one_after_the_evaluation(tmp_path):
+    now = [0.0]
+    with RunFolder(tmp_path) as folder:
+        run = Run(folder, interval=Interval(None, 1), clock=lambda: now[0])
+        run.saver.start()
+        run.saver.best_correct = 1000  # no best epoch, which would be saved anyway
+        for record in run.records(1):
+            now[0] += 61 * (isinstance(record, TrainRecord) and record.batch == BATCHES - 1)
+            run.saver.after(record)
+        assert run.saver.saved == (BATCHES, 0)
+        assert run.saver.save_if_new()
+        assert read_checkpoint(folder.last).training["finished"] == 1
+        run.saver.close()
 
 
 # What differs from the run that was saved
