@@ -23,7 +23,7 @@ class RunSaver:
         model, optimizer: saved, and restored in place.
         identity: dict of JSON values, from run_identity.
         batches_per_epoch: of this run.
-        interval: Interval between saves. The best epoch so far is saved whenever it happens.
+        interval: Interval between saves, every epoch by default. The best epoch so far is saved whenever it happens.
         stop_on_error: raise NotSaved when a save fails; otherwise warn and go on.
         warn: function of a line.
         clock: function returning seconds.
@@ -31,11 +31,11 @@ class RunSaver:
 
     def __init__(
         self, folder, model, optimizer, identity, batches_per_epoch,
-        *, interval=Interval(), stop_on_error=False, warn=print, clock=time.monotonic,
+        *, interval=None, stop_on_error=False, warn=print, clock=time.monotonic,
     ):  # fmt: skip
         self.folder, self.model, self.optimizer = folder, model, optimizer
         self.identity, self.batches_per_epoch = identity, batches_per_epoch
-        self.interval, self.stop_on_error, self.warn, self.clock = interval, stop_on_error, warn, clock
+        self.interval, self.stop_on_error, self.warn, self.clock = interval or Interval(), stop_on_error, warn, clock
         self.step = self.finished = self.best_correct = 0
         self.saved = None  # step and finished at the last save that succeeded
         self.saved_at = clock()
