@@ -7,8 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
+import strict_device
 import synann_np
 from synann_np import checkpoint, layers, model_config
+from synann_np.backend import BackendError, get_backend
 from synann_np.checkpoint import CheckpointError, read_checkpoint, restore_optimizer
 from synann_np.layers import (
     BatchNorm1d,
@@ -100,6 +102,32 @@ def test_equal_states_make_equal_files(tmp_path, batch):
         model = every_layer(np.random.default_rng(1))
         synann_np.save(tmp_path / name, model, trained(model, *batch), {"x": 1, "y": 2})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.fixture(params=["strict_device", pytest.param("cupy", marks=pytest.mark.gpu)])
+def device(request):
+    """A GPU, and arrays that behave like one."""
+    if request.param == "strict_device":
+        return strict_device.backend()
+    try:
+        return get_backend("cupy")
+    except BackendError as error:
+        pytest.skip(str(error))
+
+
+def test_a_device_writes_the_same_file_and_reads_the_files_of_the_host(tmp_path, device, batch):
+    host = every_layer(np.random.default_rng(1))
+    optimizer = trained(host, *batch)
+    synann_np.save(tmp_path / "host", host, optimizer, {"step": 3})
+    saved = read_checkpoint(tmp_path / "host")
+    model, its_optimizer = saved.build(device), SGD(1.0)
+    restore_optimizer(saved, its_optimizer, model)
+    assert model.backend is device
+    synann_np.save(tmp_path / "device", model, its_optimizer, {"step": 3})
+    assert (tmp_path / "device").read_bytes() == (tmp_path / "host").read_bytes()
+    labels = device.asarray(batch[1])
+    train_step(model, its_optimizer, device.asarray(batch[0]), labels, 3)
+    assert synann_np.load(tmp_path / "device", device).backend is device
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synann_np import load
+
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "train_mnist.py"
 KILLS = 20
 
@@ -198,6 +200,7 @@ def test_check_finite_names_the_layer_and_the_default_run_says_what_to_change(da
     code, _, err = finish(*settings(data, 2), "--lr", 1e30, "--out", tmp_path / "a")
     assert code == 1
     assert "smaller learning rate" in err.splitlines()[-1]
+    assert all(np.isfinite(a).all() for a in load(tmp_path / "a" / "last.safetensors").state_dict().values())
     code, _, err = finish(*settings(data, 2), "--lr", 1e30, "--check-finite", "--out", tmp_path / "b")
     assert code == 1
     assert "the output of conv2 is not finite" in err.splitlines()[-1]
