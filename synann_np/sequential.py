@@ -15,6 +15,7 @@ class Sequential:
     """
 
     draws_masks = True  # it hands `step` on
+    mixes_rows = True  # its layers may
 
     def __init__(self, layers, dtype="float32", backend="numpy"):
         self.layers = dict(layers)

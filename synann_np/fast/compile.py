@@ -2,7 +2,7 @@
 
 import os
 
-from ..layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse
+from ..layers import Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse
 from ..sequential import Sequential
 from .blocks import ConvPoolReluBlock, DropoutBlock, LayerBlock
 from .memory import keep_freed_memory
@@ -14,8 +14,8 @@ def compile(model, threads=None, input_gradient=True):
     """A model that computes what `model` computes, faster. It shares the arrays of the parameters and buffers.
 
     Recognised are convolution → (channel dropout) → 2×2 pooling → relu, which becomes one block, and the synapse layer;
-    everything in front of the first batch-norm is computed on shards of the batch, one thread each. Other layers run as
-    they are. The numbers equal those of the plain model up to rounding.
+    everything in front of the first layer that mixes rows, as batch-norm does, is computed on shards of the batch, one
+    thread each. Other layers run as they are. The numbers equal those of the plain model up to rounding.
 
     Two things concern the whole process: freed memory is kept (`keep_freed_memory`), and with more than one thread BLAS
     is limited to one, since the threads here take the cores.
@@ -36,7 +36,7 @@ def compile(model, threads=None, input_gradient=True):
         raise ValueError(f"compile: expected at least one thread, got {threads}")
     keep_freed_memory()
     names = list(model.layers)
-    mixing = [i for i, name in enumerate(names) if isinstance(model.layers[name], BatchNorm1d | BatchNorm2d)]
+    mixing = [i for i, name in enumerate(names) if model.layers[name].mixes_rows]
     first_joint = mixing[0] if mixing else len(names)
     by_rows = fuse(names[:first_joint], model.layers, input_gradient)
     joint = Sequential([(name, model.layers[name]) for name in names[first_joint:]], model.dtype, model.backend)

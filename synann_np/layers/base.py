@@ -11,6 +11,7 @@ class Layer:
     Attributes:
         params: dict name -> array that training changes. buffers: dict name -> array that training does not.
         draws_masks: True where forward also takes `step`, which selects a random mask.
+        mixes_rows: True where a row of y depends on the other rows of the batch, at least in training.
 
     Methods of every layer:
         y, cache = forward(x, train=False)      x is never modified
@@ -18,6 +19,7 @@ class Layer:
     """
 
     draws_masks = False
+    mixes_rows = False
 
     def __init__(self, dtype=None, backend="numpy", **config):
         """config: the constructor's own arguments, for repr. dtype: None for a layer without weights."""

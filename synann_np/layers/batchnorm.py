@@ -33,6 +33,8 @@ class BatchNorm(Layer):
     where the variance is 0 and tells nothing.
     """
 
+    mixes_rows = True
+
     def __init__(self, num_features, eps=1e-5, momentum=0.1, *, rng=None, dtype="float32", backend="numpy"):
         super().__init__(dtype, backend, num_features=num_features, eps=eps, momentum=momentum)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum

@@ -6,7 +6,7 @@ import pytest
 from synann_np.fast import compile
 from synann_np.fast.blocks import ConvPoolReluBlock, LayerBlock
 from synann_np.fast.synapse import FastSynapse
-from synann_np.layers import Conv2d, Flatten, Linear, LogSoftmax, MaxPool2d, ReLU
+from synann_np.layers import Conv2d, Flatten, Layer, Linear, LogSoftmax, MaxPool2d, ReLU
 from synann_np.losses import nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
@@ -128,3 +128,26 @@ def test_the_environment_switches_everything_to_plain(monkeypatch):
 def test_no_thread_is_refused():
     with pytest.raises(ValueError, match="at least one thread"):
         compile(SynaNN(), threads=0)
+
+
+def test_a_layer_that_mixes_rows_sees_the_whole_batch():
+    class Centred(Layer):
+        """y = x − mean of the batch"""
+
+        mixes_rows = True
+
+        def forward(self, x, train=False):
+            return x - x.mean(axis=0), None
+
+        def backward(self, dy, cache):
+            return dy - dy.mean(axis=0), {}
+
+    for mixing in (Centred(), Sequential([("centred", Centred())], "float64")):
+        model = Sequential([("relu", ReLU()), ("mixing", mixing), ("log", LogSoftmax())], "float64")
+        fast = compile(model, threads=2)
+        x, dy = np.random.default_rng(0).standard_normal((2, 130, 4))
+        y, caches = model.forward(x)
+        fast_y, fast_caches = fast.forward(x)
+        np.testing.assert_allclose(fast_y, y, rtol=1e-13, atol=1e-15)
+        expected, _ = model.backward(dy, caches)
+        np.testing.assert_allclose(fast.backward(dy, fast_caches)[0], expected, rtol=1e-12, atol=1e-14)
