@@ -24,7 +24,8 @@ def describe(model):
 def build(config, backend="numpy"):
     """A Sequential with fresh weights from what `describe` returned.
 
-    Only classes of `synann_np.layers` are ever constructed, with numbers as arguments.
+    Only classes of `synann_np.layers` are ever constructed, with numbers as arguments, or words where the class has a
+    word for its default.
 
     Raises: CheckpointError naming the layer: unknown class, unknown or impossible arguments.
     """
@@ -95,16 +96,19 @@ def _build_layer(kind, arguments, dtype, backend, rng):
     accepted = inspect.signature(cls).parameters
     here = {"dtype": dtype, "backend": backend, "rng": rng}
     for key, value in arguments.items():
-        numbers = value if isinstance(value, list) else [value]
-        if key in here or not all(number is None or isinstance(number, int | float) for number in numbers):
+        values = value if isinstance(value, list) else [value]
+        default = getattr(accepted.get(key), "default", None)
+        kinds = str if isinstance(default, str) else int | float
+        if key in here or not all(v is None or isinstance(v, kinds) for v in values):
             raise ValueError(f"argument {key!r:.40} is {value!r:.40}")
     arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
     return cls(**arguments, **{key: value for key, value in here.items() if key in accepted})
 
 
 def _allowed(kind):
-    """The class of that name in synann_np.layers, None if there is none."""
-    return getattr(layers, kind) if kind in layers.__all__ and kind != "Layer" else None
+    """The class of that name in synann_np.layers, None if there is none that may stand in a Sequential."""
+    usable = kind in layers.__all__ and kind not in ("Layer", "SynapseGraph")  # of two inputs
+    return getattr(layers, kind) if usable else None
 
 
 class _WithoutMemory(Backend):

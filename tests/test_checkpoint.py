@@ -23,8 +23,10 @@ from synann_np.layers import (
     LogSoftmax,
     MaxPool2d,
     ReLU,
+    Sigmoid,
     Softmax,
     Synapse,
+    SynapseTensor,
 )
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
@@ -48,6 +50,8 @@ def every_layer(rng, dtype="float32"):
         ("drop1", Dropout(rng=rng)),
         ("softmax", Softmax()),
         ("synapse", Synapse(4, **options)),
+        ("sigmoid", Sigmoid()),
+        ("tensor", SynapseTensor(4, (3, 2), "surprisal", False, **options)),
         ("bn1", BatchNorm1d(4, **options)),
         ("log", LogSoftmax()),
     ]
@@ -79,7 +83,7 @@ def test_a_model_of_every_layer_is_rebuilt_from_its_file_alone(tmp_path, rng, ba
     for train in (False, True):
         np.testing.assert_array_equal(loaded.forward(x, train, 7)[0], model.forward(x, train, 7)[0], strict=True)
     used = {type(layer).__name__ for layer in [*model.layers.values(), *model.layers["inner"].layers.values()]}
-    assert used >= set(layers.__all__) - {"Layer"}, "a layer class is missing in this test"
+    assert used >= set(layers.__all__) - {"Layer", "SynapseGraph"}, "a layer class is missing in this test"
 
 
 def test_training_goes_on_as_if_nothing_had_happened(tmp_path, rng, batch):
@@ -233,6 +237,9 @@ def arguments(**changes):
         (arguments(rng=1), "argument 'rng'"),
         (arguments(backend="cupy"), "argument 'backend'"),
         (arguments(bias="yes"), "argument 'bias'"),
+        (edit(layer="Synapse", arguments={"features": 2, "parametrisation": 1}), "argument 'parametrisation'"),
+        (edit(layer="Synapse", arguments={"features": 2, "parametrisation": "x"}), "cannot be made"),
+        (edit(layer="SynapseGraph", arguments={"features": 2, "inhibitors": 2}), "SynapseGraph' is unknown"),
         (arguments(in_features={"a": 1}), "argument 'in_features'"),
         (arguments(surprise=1), "surprise"),
         (arguments(in_features=0), "cannot be made"),
@@ -253,6 +260,8 @@ def test_a_forged_file_is_refused_in_one_line(forged, change, reason):
     [
         {"layer": "Linear", "arguments": {"in_features": 10**6, "out_features": 10**6}},
         {"layer": "Synapse", "arguments": {"features": 10**6}},
+        {"layer": "Synapse", "arguments": {"features": 10**6, "parametrisation": "surprisal"}},
+        {"layer": "SynapseTensor", "arguments": {"features": 10**6, "hidden": [10**6], "parametrisation": "logistic"}},
         {"layer": "BatchNorm1d", "arguments": {"num_features": 10**12}},
         {"layer": "Conv2d", "arguments": {"in_channels": 10**4, "out_channels": 10**4, "kernel_size": 100}},
     ],

@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "backend": set(),
     "idx": set(),
     "initializers": set(),
+    "logistic": {"backend"},
     "safetensors_file": set(),
     "stop_signals": set(),
     # arrays
@@ -44,8 +45,12 @@ MAY_IMPORT = {
     "optim": set(),
     "scatter_add": {"backend"},
     # layers know nothing of each other
-    "layers": {"layers.*", "layers.base"},
+    "layers": {"layers.*", "layers.base", "layers.sigmoid", "layers.synapse", "layers.synapse_tensor"},
     "layers.*": {"backend", "counter_random", "initializers", "layers.base"},
+    "layers.sigmoid": {"layers.base", "logistic"},
+    "layers.synapse": {"backend", "layers.base", "layers.synapse_parameters"},
+    "layers.synapse_parameters": {"backend", "initializers", "logistic"},
+    "layers.synapse_tensor": {"backend", "layers.base", "layers.synapse"},  # made of synapse graphs
     "layers.base": {"backend"},
     # the mathematics that is no layer of the network
     "circuit": set(),

@@ -10,7 +10,8 @@ MOST_TERMS = 14  # beyond, the exact path is faster (benchmarked at n = 64 to 40
 
 
 class FastSynapse:
-    """y_ni = α_i x_ni P_ni, P_ni = ∏_j (1 − β_ij x_nj), as layers.Synapse, whose parameters it shares.
+    """y_ni = α_i x_ni P_ni, P_ni = ∏_j (1 − β_ij x_nj), as layers.Synapse, whose parameters (and parametrisation) it
+    shares.
 
     The plain layer forms all N n² factors. But with z = β_ij x_nj, |z| < 1,
 
@@ -47,7 +48,7 @@ class FastSynapse:
     @np.errstate(under="ignore")
     def forward(self, x, train=False):
         self.layer.check_input(x, "N", self.layer.features)
-        alpha, beta = self.params["alpha"], self.params["beta"]
+        alpha, beta = self.layer.coefficients()
         plan = plan_series(x, beta)
         if plan is None:
             P, cache = forward_by_blocks(self.layer, x)
@@ -68,7 +69,7 @@ class FastSynapse:
     @np.errstate(under="ignore")
     def backward(self, dy, cache):
         x, P, plan, cache = cache
-        alpha, beta = self.params["alpha"], self.params["beta"]
+        alpha, beta = self.layer.coefficients()
         if plan is None:
             return backward_by_blocks(self.layer, dy, x, P, cache)
         powers, rows, columns, factors = cache
@@ -89,8 +90,7 @@ class FastSynapse:
             weighted = t[rows] / factors  # (entries, i)
             dx[rows, columns] = (weighted * beta.T[columns]).sum(axis=1)
             np.add.at(dbeta.T, columns, weighted * x[rows, columns][:, None])
-        grads = {"alpha": (dy * x * P).sum(axis=0), "beta": -dbeta}
-        return dy * alpha * P - dx, grads
+        return dy * alpha * P - dx, self.layer.gradients((dy * x * P).sum(axis=0), -dbeta)
 
 
 def plan_series(x, beta):

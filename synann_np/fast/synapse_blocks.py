@@ -14,11 +14,11 @@ def forward_by_blocks(layer, x):
     The factors are computed as q = (1 − x) + x (1 − β): two terms of one sign for x in [0, 1], β ≤ 1, where 1 − β x
     loses digits as β x comes near 1.
     """
-    beta = layer.params["beta"]
+    _, beta = layer.coefficients()
     n = len(beta)
     if not np.abs(beta).max(initial=0) * np.abs(x).max(initial=0) < 1 or x.min(initial=0) < 0:
         caches = [layer.forward(x[rows])[1] for rows in row_blocks(len(x), n)]
-        P = np.concatenate([cache[1] for cache in caches]) if caches else np.empty_like(x)
+        P = np.concatenate([P for _, _, P, *_ in caches]) if caches else np.empty_like(x)
         return P, "plain"
     one_minus_beta = 1 - beta
     log_P = np.empty_like(x)
@@ -32,7 +32,7 @@ def forward_by_blocks(layer, x):
 
 def backward_by_blocks(layer, dy, x, P, method):
     """dx and grads as layer.backward."""
-    alpha, beta = layer.params["alpha"], layer.params["beta"]
+    alpha, beta = layer.coefficients()
     n = len(beta)
     if method == "plain":
         parts = []
@@ -51,8 +51,7 @@ def backward_by_blocks(layer, dy, x, P, method):
         sums[rows] += np.einsum("nij,ij->nj", t_over_q, beta[units])
         t_over_q *= x[rows, None, :]
         dbeta[units] -= t_over_q.sum(axis=0)
-    grads = {"alpha": (dy * x * P).sum(axis=0), "beta": dbeta}
-    return dy * alpha * P - sums, grads
+    return dy * alpha * P - sums, layer.gradients((dy * x * P).sum(axis=0), dbeta)
 
 
 def factors(one_minus_beta, x):

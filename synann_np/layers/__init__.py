@@ -9,8 +9,10 @@ from .linear import Linear
 from .logsoftmax import LogSoftmax
 from .maxpool2d import MaxPool2d
 from .relu import ReLU
+from .sigmoid import Sigmoid
 from .softmax import Softmax
-from .synapse import Synapse
+from .synapse import Synapse, SynapseGraph
+from .synapse_tensor import SynapseTensor
 
 __all__ = [
     "BatchNorm1d",
@@ -24,6 +26,9 @@ __all__ = [
     "LogSoftmax",
     "MaxPool2d",
     "ReLU",
+    "Sigmoid",
     "Softmax",
     "Synapse",
+    "SynapseGraph",
+    "SynapseTensor",
 ]

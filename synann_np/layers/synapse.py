@@ -1,22 +1,22 @@
-"""The synapse layer: a fully connected synapse graph."""
+"""The synapse layer: a synapse graph, every unit inhibited by all of its inputs."""
 
 import math
 
 import numpy as np
 
 from ..backend import array_module
-from ..initializers import fan_in_uniform
 from .base import Layer
+from .synapse_parameters import PARAMETRISATIONS, initial_beta
 
 
-class Synapse(Layer):
-    """y_ni = α_i x_ni ∏_j (1 − β_ij x_nj)                        (Li, 2018)
+class SynapseGraph(Layer):
+    """y_ni = α_i x_ni ∏_j (1 − β_ij v_nj)
 
-    x (N, n), probabilities in [0, 1]; y (N, n); alpha (n,), starts at 1; beta (n, n), row i drives output i, starts
-    at U(±1/√n); n = features. Unit i is excited by its own input and inhibited by all of them. Rows of a batch never
-    mix.
+    x (N, n), excitatory, and v (N, m), inhibitory: probabilities in [0, 1]; y (N, n); alpha (n,), starts at 1; beta
+    (n, m), row i drives output i; n = features, m = inhibitors. Rows of a batch never mix. Which numbers are trained in
+    the place of alpha and beta, and where they start: synapse_parameters.py.
 
-    Forward, with q_nij = 1 − β_ij x_nj and P_ni = ∏_j q_nij:
+    Forward, with q_nij = 1 − β_ij v_nj and P_ni = ∏_j q_nij:
 
         y_ni = α_i x_ni P_ni
 
@@ -24,36 +24,62 @@ class Synapse(Layer):
     c_nij = dy_ni α_i x_ni O_nij,
 
         dα_i  =   Σ_n dy_ni x_ni P_ni
-        dβ_ij = − Σ_n c_nij x_nj                          since ∂q_nij/∂β_ij = −x_nj
-        dx_nj =   dy_nj α_j P_nj − Σ_i c_nij β_ij         since ∂q_nij/∂x_nj = −β_ij
+        dβ_ij = − Σ_n c_nij v_nj          since ∂q_nij/∂β_ij = −v_nj
+        dx_ni =   dy_ni α_i P_ni
+        dv_nj = − Σ_i c_nij β_ij          since ∂q_nij/∂v_nj = −β_ij
 
-    Where no factor is 0, O_nij = P_ni / q_nij, the form in which the formula is usually written. β is free, so
-    β_ij x_nj may reach 1 and beyond: P and O are computed from the non-zero factors, R_ni = ∏_{q≠0} q_nij, and the
+    Where no factor is 0, O_nij = P_ni / q_nij, the form in which the formula is usually written. β may be free, so
+    β_ij v_nj may reach 1 and beyond: P and O are computed from the non-zero factors, R_ni = ∏_{q≠0} q_nij, and the
     number of zeros. P = R if there is none; O_nij = R_ni / q_nij if all the others are non-zero. R is a sum of
-    logarithms, as in log y_i = log α_i + log x_i + Σ_j log(1 − β_ij x_j): no partial product overflows, none underflows
-    to 0 that the next factors would lift. Nothing divides by x or takes its logarithm, so x = 0 is exact.
+    logarithms, as in log y_i = log α_i + log x_i + Σ_j log(1 − β_ij v_j): no partial product overflows, none underflows
+    to 0 that the next factors would lift. Nothing divides by x or v or takes their logarithm, so 0 is exact.
 
-    R and c are clipped to ±√(largest float): for every finite β and x in [0, 1], y and all gradients are finite.
+    R and c are clipped to ±√(largest float): for every finite β, and x and v in [0, 1], y and all gradients are finite.
 
-    Memory: arrays of N n² elements. Raises: ValueError, TypeError (forward) if x is not (N, n) or not of the weights'
-    dtype.
+    Arguments: parametrisation: "free", "logistic" (0 < β < 1) or "surprisal" (α > 0 too). train_alpha: False makes
+    alpha (or theta) a buffer, which stays as it is.
+
+    Memory: arrays of N n m elements. Raises: ValueError, TypeError (forward) if x is not (N, n), v not (N, m), or one
+    is not of the weights' dtype.
     """
 
-    def __init__(self, features, *, rng=None, dtype="float32", backend="numpy"):
-        super().__init__(dtype, backend, features=features)
-        self.features = features
-        beta = fan_in_uniform(rng, (features, features), features)
-        self.params = {
-            "alpha": self.backend.xp.ones(features, self.dtype),
-            "beta": self.backend.asarray(beta, self.dtype),
-        }
+    def __init__(
+        self, features, inhibitors, parametrisation="free", train_alpha=True,
+        *, rng=None, dtype="float32", backend="numpy",
+    ):  # fmt: skip
+        config = {"features": features, "inhibitors": inhibitors}
+        super().__init__(dtype, backend, **config, parametrisation=parametrisation, train_alpha=train_alpha)
+        if parametrisation not in PARAMETRISATIONS:
+            raise ValueError(f"{self}: expected a parametrisation of {', '.join(PARAMETRISATIONS)}")
+        self.features, self.inhibitors = features, inhibitors
+        self.alpha, self.beta, _ = PARAMETRISATIONS[parametrisation]  # (name, function) each
+        start = self.backend.xp.zeros if self.alpha[0] == "theta" else self.backend.xp.ones
+        (self.params if train_alpha else self.buffers)[self.alpha[0]] = start(features, self.dtype)
+        beta = initial_beta(parametrisation, rng, features, inhibitors)
+        self.params[self.beta[0]] = self.backend.asarray(beta, self.dtype)
+
+    def coefficients(self):
+        """alpha (n,), beta (n, m)."""
+        return tuple(function(raw)[0] for raw, function in self._raw())
+
+    def gradients(self, dalpha, dbeta):
+        """dict of the gradients of params, from those of alpha and beta."""
+        (alpha, alpha_of), (beta, beta_of) = self._raw()
+        grads = {self.alpha[0]: dalpha * alpha_of(alpha)[1], self.beta[0]: dbeta * beta_of(beta)[1]}
+        return {name: grads[name] for name in self.params}
+
+    def _raw(self):
+        arrays = self.params | self.buffers
+        return [(arrays[name], function) for name, function in (self.alpha, self.beta)]
 
     # Saturation is the purpose of the clipping, and what underflows is 0: neither is worth a warning.
     @np.errstate(over="ignore", under="ignore")
-    def forward(self, x, train=False):
+    def forward(self, x, v, train=False):
         self.check_input(x, "N", self.features)
+        self.check_input(v, len(x), self.inhibitors)
         xp = array_module(x)
-        q = 1 - self.params["beta"] * x[:, None, :]  # (N, i, j)
+        alpha, beta = self.coefficients()
+        q = 1 - beta * v[:, None, :]  # (N, i, j)
         zero = q == 0
         zeros = zero.sum(axis=-1)  # (N, i)
         q = xp.where(zero, 1, q)
@@ -61,19 +87,37 @@ class Synapse(Layer):
         R = xp.exp(xp.minimum(xp.log(xp.abs(q)).sum(axis=-1), log_largest))
         R = xp.where((q < 0).sum(axis=-1) % 2 == 1, -R, R)
         P = xp.where(zeros == 0, R, 0)
-        y = self.params["alpha"] * x * P
-        return y, (x, P, R, q, zero, zeros)
+        return alpha * x * P, (x, v, P, R, q, zero, zeros)
 
     @np.errstate(over="ignore", under="ignore")
     def backward(self, dy, cache):
-        x, P, R, q, zero, zeros = cache
-        alpha, beta = self.params["alpha"], self.params["beta"]
+        """(dx, dv), grads"""
+        x, v, P, R, q, zero, zeros = cache
+        alpha, beta = self.coefficients()
         largest = math.sqrt(array_module(q).finfo(q.dtype).max)
         O = R[:, :, None] / q * (zeros[:, :, None] == zero)  # (N, i, j)
         c = ((dy * alpha * x)[:, :, None] * O).clip(-largest, largest)
-        grads = {
-            "alpha": (dy * x * P).sum(axis=0),
-            "beta": -(c * x[:, None, :]).sum(axis=0),
-        }
-        dx = dy * alpha * P - (c * beta).clip(-largest, largest).sum(axis=1)
-        return dx, grads
+        grads = self.gradients((dy * x * P).sum(axis=0), -(c * v[:, None, :]).sum(axis=0))
+        dv = -(c * beta).clip(-largest, largest).sum(axis=1)
+        return (dy * alpha * P, dv), grads
+
+
+class Synapse(SynapseGraph):
+    """y_ni = α_i x_ni ∏_j (1 − β_ij x_nj)                        (Li, 2018)
+
+    The fully connected synapse graph, v = x: unit i is excited by its own input and inhibited by all of them. x reaches
+    y on both ways, so backward returns the sum of the two gradients. beta (n, n), everything else as in SynapseGraph.
+    """
+
+    def __init__(
+        self, features, parametrisation="free", train_alpha=True, *, rng=None, dtype="float32", backend="numpy"
+    ):
+        super().__init__(features, features, parametrisation, train_alpha, rng=rng, dtype=dtype, backend=backend)
+        del self.config["inhibitors"]  # no argument of this class
+
+    def forward(self, x, train=False):
+        return super().forward(x, x, train)
+
+    def backward(self, dy, cache):
+        (dx, dv), grads = super().backward(dy, cache)
+        return dx + dv, grads

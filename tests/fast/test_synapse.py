@@ -63,7 +63,7 @@ def in_float64(layer, x, dy):
 
 
 def used(layer, x):
-    plan = plan_series(x, layer.params["beta"])
+    plan = plan_series(x, layer.coefficients()[1])
     if plan is None:
         return "blocks"
     return "series with exact entries" if len(plan[1][0]) else "series"
@@ -153,3 +153,29 @@ def test_backward_equals_numeric_gradients(name):
 def test_a_wrong_width_is_refused():
     with pytest.raises(ValueError, match="Synapse"):
         FastSynapse(Synapse(4)).forward(np.zeros((2, 5), "float32"))
+
+
+@pytest.mark.parametrize("way", ["series", "series with exact entries", "blocks"])
+@pytest.mark.parametrize("train_alpha", [True, False])
+@pytest.mark.parametrize("parametrisation", ["free", "logistic", "surprisal"])
+def test_every_parametrisation_has_the_gradients_of_the_plain_layer(parametrisation, train_alpha, way):
+    rng = np.random.default_rng(8)
+    layer = Synapse(64, parametrisation, train_alpha, rng=rng, dtype="float64")
+    for a in (layer.params | layer.buffers).values():
+        a += rng.uniform(0, 0.1, a.shape)
+    x = softmax_rows(rng, 40, 64)
+    if way == "series with exact entries":
+        x[:3] *= 0.05
+        x[:3, 7] = 0.95
+    if way == "blocks":
+        x = rng.uniform(0.9, 1, x.shape)
+        layer.params[layer.beta[0]] -= 3.0 if parametrisation == "surprisal" else -3.0
+    assert used(layer, x) == way
+    dy = rng.standard_normal(x.shape)
+    y, cache = FastSynapse(layer).forward(x)
+    dx, grads = FastSynapse(layer).backward(dy, cache)
+    expected, cache = layer.forward(x)
+    expected_dx, expected_grads = layer.backward(dy, cache)
+    assert grads.keys() == layer.params.keys()
+    for computed, true in ((y, expected), (dx, expected_dx), *((grads[k], g) for k, g in expected_grads.items())):
+        assert np.abs(computed - true).max() <= 1e-11 * np.abs(true).max()

@@ -1,0 +1,73 @@
+"""What is trained in the place of a synapse's α and β, so that they stay in the range where they mean something.
+
+    name          trained              coefficients                              range
+    free          alpha, beta          α = alpha,     β = beta                   none
+    logistic      alpha, beta_logit    α = alpha,     β = 1 / (1 + e^−beta_logit)    0 < β < 1
+    surprisal     theta, log_gamma     α = e^−theta,  β = e^−γ, γ = e^log_gamma      α > 0, 0 < β < 1
+
+Every coefficient is a function c of one raw number r, element by element, so dr = dc · c′(r); the functions below
+return c and c′.
+
+θ and γ > 0 are the surprisals of α and β. What keeps γ positive? Not a softplus: γ = log(1 + e^r) gives
+β = 1 / (1 + e^r), the logistic under another name. With γ = e^r a step of r scales γ, and β moves by −β γ, that is
+β log(1/β): more than the β (1 − β) of the logistic where β is small, so weak inhibition does not get stuck there.
+
+At the start α = 1. Free β is U(±1/√m), as the listing has it, m = inhibitors. The others are positive: r is uniform
+between the values for β = b/e² and β = b = 1/√(m + 1), about the size of the free ones. All draw equally many random
+numbers, so the layers behind start alike whichever is chosen.
+"""
+
+import math
+
+import numpy as np
+
+from ..backend import array_module
+from ..initializers import fan_in_uniform
+from ..logistic import logistic
+
+
+def free(raw):
+    """c = r, c′ = 1."""
+    return raw, 1.0
+
+
+@np.errstate(under="ignore")
+def exponential(theta):
+    """c = e^−θ, c′ = −e^−θ."""
+    alpha = array_module(theta).exp(-theta)
+    return alpha, -alpha
+
+
+@np.errstate(under="ignore")
+def double_exponential(log_gamma):
+    """c = e^−γ with γ = e^r; c′ = −γ e^−γ. From r = 7 on, γ > 1000 and both are 0 in any float."""
+    xp = array_module(log_gamma)
+    gamma = xp.exp(xp.minimum(log_gamma, 7))
+    beta = xp.exp(-gamma)
+    return beta, -gamma * beta
+
+
+def _log_odds(beta):
+    return math.log(beta / (1 - beta))
+
+
+def _log_surprisal(beta):
+    return math.log(-math.log(beta))
+
+
+# For α and β each: name of what is trained, and its function. Then r for a given β at the start, None if β is free.
+PARAMETRISATIONS = {
+    "free": (("alpha", free), ("beta", free), None),
+    "logistic": (("alpha", free), ("beta_logit", logistic), _log_odds),
+    "surprisal": (("theta", exponential), ("log_gamma", double_exponential), _log_surprisal),
+}
+
+
+def initial_beta(parametrisation, rng, n, m):
+    """The raw numbers of β (n, m) at the start, drawn on the host."""
+    raw_of = PARAMETRISATIONS[parametrisation][2]
+    if raw_of is None:
+        return fan_in_uniform(rng, (n, m), m)
+    rng = np.random.default_rng() if rng is None else rng
+    largest = 1 / math.sqrt(m + 1)
+    return rng.uniform(*sorted((raw_of(largest / math.e**2), raw_of(largest))), (n, m))
