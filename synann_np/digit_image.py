@@ -37,7 +37,7 @@ def to_mnist(grey):
     if not 0 < strong.mean() <= 0.5:
         raise PhotoError("no digit found: the picture is blank, or filled")
     paper = relief[~strong]
-    if ink[strong].mean() - paper.mean() < max(0.08, 2.5 * paper.std()):
+    if ink[strong].mean() - paper.mean() < max(0.08, 3 * paper.std()):
         raise PhotoError("no digit found: too little contrast")
     digit = _digit_of(strong)
     if digit.sum() < 0.2 * strong.sum():

@@ -298,7 +298,7 @@ def test_damaged_files_are_refused_or_read_right(tmp_path, capsys):
     path = tmp_path / "m"
     synann_np.save(path, model, SGD(0.1, 0.5), {"step": 3})
     good, wanted = path.read_bytes(), (repr(model), {name: a.tolist() for name, a in model.state_dict().items()})
-    tried, refused = 4000, 0
+    tried, refused = 3000, 0
     for _ in range(tried):
         content = bytearray(good)
         kind, at = chance.randrange(5), chance.randrange(len(good))

@@ -14,7 +14,7 @@ from synann_np.photo_file import PhotoError, find_photos, read_photo
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_mnist()[2][:60]
+    return load_mnist()[2][:30]
 
 
 def photograph(digit, rng, light_ink=False, scale=5, slope=0.15, grain=0.02):

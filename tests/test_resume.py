@@ -1,6 +1,7 @@
 """scripts/train_mnist.py, killed and stopped for real."""
 
 import contextlib
+import importlib.util
 import os
 import random
 import resource
@@ -49,6 +50,24 @@ def finish(*arguments, **options):
     out, err = process.communicate(timeout=120)
     assert "Traceback" not in err
     return process.returncode, out, err
+
+
+@pytest.fixture
+def refusal(capsys):
+    """A function: the last line of stderr of a call, in this process, that must end with exit code 2."""
+    spec = importlib.util.spec_from_file_location("train_mnist", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+
+    def call(*arguments):
+        try:
+            code = script.main([str(a) for a in arguments])
+        except SystemExit as stop:  # argparse
+            code = stop.code
+        assert code == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+    return call
 
 
 def contents(path):
@@ -133,7 +152,7 @@ def test_more_epochs_continue_a_finished_run_and_a_finished_run_stays(run, whole
     assert contents(run) == whole
 
 
-def test_what_cannot_be_resumed_is_said_in_one_line_with_exit_code_2(run, tmp_path):
+def test_what_cannot_be_resumed_is_said_in_one_line_with_exit_code_2(run, tmp_path, refusal):
     before = contents(run)
     cases = [
         (["--resume", tmp_path / "nothing"], "no such folder"),
@@ -145,9 +164,7 @@ def test_what_cannot_be_resumed_is_said_in_one_line_with_exit_code_2(run, tmp_pa
         (["--out", run], "holds a run already"),
     ]
     for arguments, words in cases:
-        code, _, err = finish(*arguments)
-        assert code == 2
-        assert words in err.splitlines()[-1]
+        assert words in refusal(*arguments)
     assert contents(run) == before
 
 
@@ -157,25 +174,21 @@ def test_changes_are_accepted_by_flag_and_said(run):
     assert "lr was 0.012 and is 0.5" in err
 
 
-def test_a_damaged_run_json_or_checkpoint_is_one_line_and_exit_code_2(run):
+def test_a_damaged_run_json_or_checkpoint_is_one_line_and_exit_code_2(run, refusal):
     for name, content in (("run.json", b"[1"), ("run.json", b"[]"), ("run.json", b'{"lr": "many"}'),
                           ("last.safetensors", b"\x00" * 100)):  # fmt: skip
         good = (run / name).read_bytes()
         (run / name).write_bytes(content)
-        code, _, err = finish("--resume", run)
-        assert code == 2
-        assert err.splitlines()[-1].startswith("train_mnist")
+        assert name in refusal("--resume", run) or "many" in refusal("--resume", run)
         (run / name).write_bytes(good)
 
 
-def test_two_processes_in_one_folder_are_refused(data, tmp_path):
+def test_two_processes_in_one_folder_are_refused(data, tmp_path, refusal):
     first = start(*settings(data, 200), "--out", tmp_path / "run")
     try:
         first.stdout.readline()
         for extra in ([], ["--overwrite"], ["--resume"]):
-            code, _, err = finish(*settings(data, 200), "--out", tmp_path / "run", *extra)
-            assert code == 2
-            assert f"process {first.pid}" in err
+            assert f"process {first.pid}" in refusal(*settings(data, 200), "--out", tmp_path / "run", *extra)
     finally:
         first.kill()
         first.communicate(timeout=60)
