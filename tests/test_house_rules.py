@@ -95,6 +95,8 @@ MAY_IMPORT = {
         "png_file",
     },
     "digit_image": {"photo_file"},
+    "explain": {"layers"},
+    "explain_pictures": {"png_file"},
     "forest_plot": {"png_file"},
     "photo_file": set(),
     "plot": {"png_file", "train"},
