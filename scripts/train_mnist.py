@@ -8,8 +8,10 @@ python scripts/train_mnist.py --resume runs/mine     continue a run that was sto
 
 import math
 import os
+import shlex
 import sys
 import time
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -56,11 +58,12 @@ def train(args):
     identity = run_identity({key: getattr(args, key) for key in HYPERPARAMETERS}, model, data)
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
     out = args.out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    with RunFolder(out, args.resume is not None, args.overwrite) as folder, StopSignals(announce_stop) as stop:
-        saver = RunSaver(
-            folder, model, optimizer, identity, batches_per_epoch, interval=to_interval(args.save_every),
-            stop_on_error=args.stop_if_unsaved, warn=complain,
-        )  # fmt: skip
+    saving = {"interval": to_interval(args.save_every), "stop_on_error": args.stop_if_unsaved, "warn": complain}
+    with (
+        RunFolder(out, args.resume is not None, args.overwrite) as folder,
+        closing(RunSaver(folder, model, optimizer, identity, batches_per_epoch, **saving)) as saver,
+        StopSignals(announce_stop) as stop,
+    ):
         if args.resume is None:
             saver.start()
         else:
@@ -77,7 +80,8 @@ def train(args):
         follow(run, saver, stop, test_name, args.epochs)
         saved = saver.save_if_new()
         if stop.received and saver.finished < args.epochs:
-            print(f"Stopped after {saver.finished} epochs and {saver.step} steps. Continue: {how_to_continue(out)}")
+            state = "saved" if saved else "NOT saved: what follows the last save is lost"
+            print(f"Stopped after {saver.finished} epochs and {saver.step} steps, {state}. {how_to_continue(out)}")
             return 128 + stop.received
 
         if args.validation:
@@ -134,7 +138,7 @@ def time_left(seconds, epoch, epochs):
 
 
 def how_to_continue(out):
-    return f"python scripts/train_mnist.py --resume {out}"
+    return f"Continue: python scripts/train_mnist.py --resume {shlex.quote(str(out))}"
 
 
 def announce_stop(received):
