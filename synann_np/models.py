@@ -12,21 +12,30 @@ from .layers import (
     LogSoftmax,
     MaxPool2d,
     ReLU,
+    Sigmoid,
     Softmax,
     Synapse,
 )
 from .sequential import Sequential
 
+SQUASHES = {"softmax": Softmax, "sigmoid": Sigmoid, "none": None}
 
-def SynaNN(seed=5, dtype="float32", backend="numpy"):
+
+def SynaNN(seed=5, dtype="float32", backend="numpy", synapse="free", squash="softmax"):
     """The network of the seed: a small convolutional network whose classifier is softmax → synapse → batch-norm.
 
     Arguments:
         seed: of the weights and the dropout masks.
         dtype: "float32" or "float64". backend: a name or a Backend.
+        synapse: "free", "logistic", "surprisal" (see Synapse), or "none": batch-norm follows at once.
+        squash: "softmax", or "sigmoid" for probabilities that do not share a sum of 1, or "none", without synapse only.
 
-    Returns: Sequential, x (N, 1, 28, 28) -> log probabilities (N, 10).
+    Networks of one seed have equal weights and masks at the start, whatever synapse and squash, but for the synapse's.
+
+    Returns: Sequential, x (N, 1, 28, 28) -> log probabilities (N, 10). Raises: ValueError for any other word.
     """
+    if squash not in SQUASHES or (squash == "none" and synapse != "none"):
+        raise ValueError(f"SynaNN: squash {squash!r} with synapse {synapse!r}: expected softmax or sigmoid")
     rng = np.random.default_rng(seed)
     options = {"rng": rng, "dtype": dtype, "backend": backend}
     layers = [
@@ -41,10 +50,11 @@ def SynaNN(seed=5, dtype="float32", backend="numpy"):
         ("fc1", Linear(320, 64, **options)),
         ("relu3", ReLU()),
         ("fc1_drop", Dropout(0.5, rng=rng)),
-        ("softmax", Softmax()),
-        ("fcn", Synapse(64, **options)),
+        (squash, SQUASHES[squash]() if squash != "none" else None),
+        ("fcn", Synapse(64, "free" if synapse == "none" else synapse, **options)),
         ("fcb", BatchNorm1d(64, **options)),
         ("fc2", Linear(64, 10, **options)),  # (N, 10)
         ("log_softmax", LogSoftmax()),
     ]
-    return Sequential(layers, dtype, backend)
+    left_out = {"none"} | ({"fcn"} if synapse == "none" else set())  # made all the same: it draws random numbers
+    return Sequential([(name, layer) for name, layer in layers if name not in left_out], dtype, backend)

@@ -68,6 +68,7 @@ MAY_IMPORT = {
     "fast.*": {"backend", "fast.*", "layers", "layers.base", "sequential"},
     "model_config": {"backend", "layers", "safetensors_file", "sequential"},
     "models": {"layers", "sequential"},
+    "published_listing": {"backend", "initializers", "layers"},
     "sequential": {"backend"},
     "torch_names": {"layers"},
     # training and its files; __version__ is a string that __init__ sets before its imports

@@ -224,3 +224,32 @@ def test_images_of_another_size_are_refused_by_the_first_linear_layer():
 def test_bytes_that_were_not_normalised_are_refused():
     with pytest.raises(TypeError, match="expected float32 input as its weights are, got uint8"):
         SynaNN().forward(np.zeros((2, 1, 28, 28), "uint8"))
+
+
+VARIANTS = [
+    (synapse, squash) for synapse in ("free", "logistic", "surprisal", "none") for squash in ("softmax", "sigmoid")
+]
+
+
+@pytest.mark.parametrize(("synapse", "squash"), [*VARIANTS, ("none", "none")])
+def test_a_variant_starts_as_the_network_does_but_for_its_synapse(synapse, squash, images):
+    model, network = SynaNN(dtype="float64", synapse=synapse, squash=squash), SynaNN(dtype="float64")
+    assert ("fcn" in model.layers) == (synapse != "none")
+    expected = [name for name in network.layers if name not in ("softmax", "fcn")]
+    assert [name for name in model.layers if name not in (squash, "fcn")] == expected
+    state, original = model.state_dict(), network.state_dict()
+    for name in original:
+        if not name.startswith("fcn"):
+            np.testing.assert_array_equal(state[name], original[name], err_msg=name)
+    for name in ("conv2_drop", "fc1_drop"):
+        assert model.layers[name].seed == network.layers[name].seed
+    y, caches = model.forward(images, train=True)
+    dx, grads = model.backward(np.ones_like(y), caches)
+    assert dx.shape == images.shape
+    assert grads.keys() == model.params.keys()
+
+
+@pytest.mark.parametrize(("synapse", "squash"), [("free", "none"), ("free", "tanh"), ("cubed", "softmax")])
+def test_an_unknown_variant_is_refused(synapse, squash):
+    with pytest.raises(ValueError, match="expected"):
+        SynaNN(synapse=synapse, squash=squash)

@@ -9,7 +9,10 @@ So every row gets the same factor for unit i, and the batch normalisation behind
 import numpy as np
 import pytest
 
+import strict_device
+from synann_np.gradcheck import check_layer
 from synann_np.layers import BatchNorm1d, Softmax, Synapse
+from synann_np.published_listing import PublishedListing
 
 
 def listing(x, beta):
@@ -91,3 +94,38 @@ def test_batch_norm_does_not_cancel_the_factor_of_the_synapse():
     variation = (factor.max(axis=0) / factor.min(axis=0) - 1).max()
     assert 0.005 < variation < 0.2  # the factor does vary over the rows, if little at initial weights
     assert np.abs(normalised(y) - normalised(x)).max() > 0.01
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize(("N", "n"), [(1, 1), (1, 4), (3, 5), (6, 2)])
+def test_the_layer_computes_the_listing_and_its_gradient(N, n, train, rng):
+    x, _ = draw(N, n)
+    layer = PublishedListing(n, rng=rng, dtype="float64")
+    np.testing.assert_allclose(layer.forward(x, train)[0], listing(x, layer.params["beta"]), rtol=1e-12)
+    check_layer(layer, rng.uniform(0.05, 0.8, (N, n)), rng, train)
+
+
+def test_the_layer_starts_where_the_synapse_does_and_stays_in_float32():
+    layer, synapse = (make(6, rng=np.random.default_rng(5)) for make in (PublishedListing, Synapse))
+    np.testing.assert_array_equal(layer.params["beta"], synapse.params["beta"], strict=True)
+    x = draw(4, 6)[0].astype("float32")
+    y, cache = layer.forward(x)
+    dx, grads = layer.backward(y, cache)
+    assert {a.dtype.name for a in (y, dx, grads["beta"])} == {"float32"}
+
+
+def test_the_layer_on_a_device_equals_numpy():
+    results = []
+    for backend in (strict_device.backend(), "numpy"):
+        layer = PublishedListing(5, rng=np.random.default_rng(5), backend=backend)
+        x = layer.backend.asarray(draw(3, 5)[0], "float32")
+        y, cache = layer.forward(x)
+        dx, grads = layer.backward(y, cache)
+        results.append([layer.backend.to_host(a) for a in (y, dx, grads["beta"])])
+    for device, host in zip(*results, strict=True):
+        np.testing.assert_array_equal(device, host)
+
+
+def test_a_wrong_width_is_refused():
+    with pytest.raises(ValueError, match="expected input"):
+        PublishedListing(4).forward(np.zeros((2, 1), "float32"))
