@@ -155,7 +155,8 @@ def main(argv=None):
     try:
         return train(args)
     except (BackendError, ValueError, OSError) as error:  # ValueError: bad data, checkpoint, folder or split
-        print(f"train_mnist: {error}", file=sys.stderr)
+        place = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
+        print(f"train_mnist: {place}", file=sys.stderr)
         return 2
     except ArithmeticError as error:  # not finite: loss, weights, or found by --check-finite
         print(f"train_mnist: {error}", file=sys.stderr)
