@@ -96,6 +96,8 @@ MAY_IMPORT = {
         "png_file",
     },
     "digit_image": {"photo_file"},
+    "ablation": {"data", "explain", "fast", "layers", "models", "optim", "published_listing", "sequential", "train"},
+    "ablation_report": {"ablation", "png_file"},
     "explain": {"layers"},
     "explain_pictures": {"png_file"},
     "forest_plot": {"png_file"},
