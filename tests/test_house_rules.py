@@ -113,7 +113,7 @@ LAZY = {
     "matplotlib": set(FILES),
     "PIL": {"photo_file"},
     "pooch": {"download"},
-    "threadpoolctl": {"fast.sharded"},
+    "threadpoolctl": {"fast.compile"},
     "torch": {"torch_names"},
 }
 

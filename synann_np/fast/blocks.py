@@ -1,6 +1,6 @@
-"""What a shard of the batch walks through: layers and fused layers with one signature.
+"""What a part of the batch walks through: layers and fused layers with one signature.
 
-y, cache = forward(x, train, step, first_row)     first_row: number of the shard's first row in the batch
+y, cache = forward(x, train, step, first_row)     first_row: number of the part's first row in the batch
 dx, grads = backward(dy, cache)                   grads has dotted names, "conv1.weight"
 """
 
@@ -24,7 +24,7 @@ class LayerBlock:
 
 
 class DropoutBlock(LayerBlock):
-    """Dropout or Dropout2d; the mask is the one that the whole batch would get, cut out for the shard."""
+    """Dropout or Dropout2d; the mask is the one that the whole batch would get, cut out for the part."""
 
     def forward(self, x, train, step, first_row):
         if not train:

@@ -4,9 +4,9 @@ import os
 
 from ..layers import Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse
 from ..sequential import Sequential
+from .blocked import Blocked
 from .blocks import ConvPoolReluBlock, DropoutBlock, LayerBlock
 from .memory import keep_freed_memory
-from .sharded import Sharded
 from .synapse import FastSynapse
 
 
@@ -14,16 +14,16 @@ def compile(model, threads=None, input_gradient=True):
     """A model that computes what `model` computes, faster. It shares the arrays of the parameters and buffers.
 
     Recognised are convolution → (channel dropout) → 2×2 pooling → relu, which becomes one block, and the synapse layer;
-    everything in front of the first layer that mixes rows, as batch-norm does, is computed on shards of the batch, one
-    thread each. Other layers run as they are. The numbers equal those of the plain model up to rounding.
+    everything in front of the first layer that mixes rows, as batch-norm does, is computed on a part of the batch at a
+    time. Other layers run as they are. The numbers equal those of the plain model up to rounding.
 
-    Two things concern the whole process: freed memory is kept (`keep_freed_memory`), and with more than one thread BLAS
-    is limited to one, since the threads here take the cores.
+    Two things concern the whole process: freed memory is kept (`keep_freed_memory`), and BLAS gets this number of
+    threads.
 
     Arguments:
         model: Sequential.
-        threads: number of threads; None takes the cores that this process may use. Equal runs need equal numbers: the
-            sums of gradients are rounded in the order of the shards.
+        threads: of BLAS; None takes the cores that this process may use. Equal runs need equal numbers: a product that
+            is cut among threads may be rounded otherwise.
         input_gradient: False if dx of the model's input is not needed, as in training: backward then returns None for
             it and saves the time.
 
@@ -34,13 +34,16 @@ def compile(model, threads=None, input_gradient=True):
     threads = usable_cores() if threads is None else threads
     if threads < 1:
         raise ValueError(f"compile: expected at least one thread, got {threads}")
+    import threadpoolctl  # importing the package needs NumPy only
+
+    threadpoolctl.threadpool_limits(threads, user_api="blas")
     keep_freed_memory()
     names = list(model.layers)
     mixing = [i for i, name in enumerate(names) if model.layers[name].mixes_rows]
     first_joint = mixing[0] if mixing else len(names)
     by_rows = fuse(names[:first_joint], model.layers, input_gradient)
     joint = Sequential([(name, model.layers[name]) for name in names[first_joint:]], model.dtype, model.backend)
-    return Sharded(model, by_rows, joint, threads)
+    return Blocked(model, by_rows, joint)
 
 
 def usable_cores():
@@ -65,6 +68,8 @@ def _conv_pool_relu(names, layers, wants_dx):
     if len(chain) < 3 or [type(layer) for layer in chain[:3]] != [Conv2d, MaxPool2d, ReLU]:
         return None
     conv, pool = chain[:2]
+    if any(k % 2 == 0 for k in conv.kernel_size):
+        return None
     if conv.stride != (1, 1) or conv.padding != (0, 0) or pool.kernel_size != (2, 2) or pool.stride != (2, 2):
         return None
     return 3 + (dropout is not None), ConvPoolReluBlock(names[0], conv, dropout, wants_dx)

@@ -6,23 +6,26 @@ import numpy as np
 class ConvPoolRelu:
     """relu(maxpool(m · conv(x))) with the same numbers and gradients as the plain layers, in one pass.
 
-    For Conv2d of kernel (KH, KW), stride 1, no padding; optional channel mask m ≥ 0 (Dropout2d); MaxPool2d(2); ReLU.
+    For Conv2d of an odd kernel (KH, KW), stride 1, no padding; optional channel mask m ≥ 0 (Dropout2d); MaxPool2d(2);
+    ReLU.
 
     The four outputs that one pooling window looks at read one patch of (KH+1) by (KW+1) pixels. So, with `patches` at
     stride 2 instead of 1,
 
-        z_abf,hwn = Σ_cij E_abf,cij patches_cij,hwn        a, b = 0, 1
+        z_abf,hwn = Σ_cij E_cij,abf patches_cij,hwn        a, b = 0, 1
 
-    gives them as four planes, where E_abf is weight_f shifted by (a, b) in a frame of zeros. The columns are 2.8 times
-    smaller than those of a plain 5×5 convolution, and pooling is a maximum over four contiguous arrays. bias and m are
-    the same for the four and m ≥ 0, so they may wait until after the maximum:
+    gives them as four planes, where E_·,abf is weight_f shifted by (a, b) in a frame of zeros. The patches are 2.8
+    times smaller than those of a plain 5×5 convolution, and pooling is a maximum over four contiguous arrays. bias and
+    m are the same for the four and m ≥ 0, so they may wait until after the maximum:
 
         y_fhwn = max(0, m_nf (max_ab z_abf,hwn + bias_f))
 
     Backward: the first plane in row-major order that attains the maximum has won; it gets all of the gradient where
     y > 0. `won` holds that as booleans, dz = won · m dy, and from there on everything is as in Conv2d:
 
-        dE = dz patchesᵀ, of which dweight_f is the sum over the four shifts;  dbias_f = Σ dz;  dpatches = Eᵀ dz
+        dE = patches dzᵀ, of which dweight_f is the sum over the four shifts;  dbias_f = Σ dz;  dpatches = E dz
+
+    E has the patch as its rows because BLAS is fastest that way round in all three products.
 
     Arrays are seen as (N, C, H, W) and lie in memory with the batch innermost, as those of Conv2d.
     """
@@ -36,7 +39,7 @@ class ConvPoolRelu:
         E = self.shifted_kernels()
         patches, shape = self.patches(x.transpose(1, 2, 3, 0))
         F = len(self.conv.params["weight"])
-        z = (E @ patches).reshape(2, 2, F, -1)  # (a, b, F, H'W'N)
+        z = (E.T @ patches).reshape(2, 2, F, -1)  # (a, b, F, H'W'N)
 
         left_won = z[:, 0] >= z[:, 1]
         rows = np.maximum(z[:, 0], z[:, 1])
@@ -68,24 +71,26 @@ class ConvPoolRelu:
             dy = dy * mask
         dz = won.astype(dy.dtype)
         dz *= dy.reshape(F, -1)
-        dz = dz.reshape(len(E), -1)  # (abF, H'W'N)
+        dz = dz.reshape(4 * F, -1)  # (abF, H'W'N)
 
-        dE = (dz @ patches.T).reshape(2, 2, F, C, KH + 1, KW + 1)
-        grads = {"weight": sum(dE[a, b, :, :, a : a + KH, b : b + KW] for a in (0, 1) for b in (0, 1))}
+        dE = (patches @ dz.T).reshape(C, KH + 1, KW + 1, 2, 2, F)
+        dweight = sum(dE[:, a : a + KH, b : b + KW, a, b] for a in (0, 1) for b in (0, 1))
+        grads = {"weight": dweight.transpose(3, 0, 1, 2)}
         if "bias" in self.conv.params:
-            grads["bias"] = dz.sum(axis=1).reshape(4, F).sum(axis=0)
-        dx = self.collect(E.T @ dz, x_shape, dy.shape[1:3]) if self.input_gradient else None
+            # A product with ones: three times as fast as a sum over the long axis.
+            grads["bias"] = (dz @ np.ones(dz.shape[1], dz.dtype)).reshape(4, F).sum(axis=0)
+        dx = self.collect(E @ dz, x_shape, dy.shape[1:3]) if self.input_gradient else None
         return dx, grads
 
     def shifted_kernels(self):
-        """E (4F, C (KH+1) (KW+1)): the weight at its four places in the patch."""
-        weight = self.conv.params["weight"]
-        F, C, KH, KW = weight.shape
-        E = np.zeros((2, 2, F, C, KH + 1, KW + 1), weight.dtype)
+        """E (C (KH+1) (KW+1), 4F): the weight at its four places in the patch."""
+        weight = self.conv.params["weight"].transpose(1, 2, 3, 0)
+        C, KH, KW, F = weight.shape
+        E = np.zeros((C, KH + 1, KW + 1, 2, 2, F), weight.dtype)
         for a in (0, 1):
             for b in (0, 1):
-                E[a, b, :, :, a : a + KH, b : b + KW] = weight
-        return E.reshape(4 * F, -1)
+                E[:, a : a + KH, b : b + KW, a, b] = weight
+        return E.reshape(-1, 4 * F)
 
     def patches(self, x):
         """x (C, H, W, N) -> (C (KH+1) (KW+1), H'W'N), (H', W')."""
@@ -95,13 +100,20 @@ class ConvPoolRelu:
         return windows.transpose(0, 4, 5, 1, 2, 3).reshape(C * (KH + 1) * (KW + 1), -1), (H, W)
 
     def collect(self, dpatches, x_shape, y_shape):
-        """Add every patch to the pixels that it was copied from -> dx (N, C, H, W)."""
+        """Add every patch to the pixels that it was copied from -> dx (N, C, H, W).
+
+        Pixel 2h + i of a patch at 2h is, with i = 2 i₂ + p, pixel p of the pair h + i₂: whole pairs are added, by rows
+        and by columns, a quarter as many additions of four times the length.
+        """
         N, C, H, W = x_shape
         KH, KW = self.conv.kernel_size
-        h, w = y_shape
-        dpatches = dpatches.reshape(C, KH + 1, KW + 1, h, w, N)
-        dx = np.zeros((C, H, W, N), dpatches.dtype)
-        for i in range(KH + 1):
-            for j in range(KW + 1):
-                dx[:, i : i + 2 * h : 2, j : j + 2 * w : 2] += dpatches[:, i, j]
+        (h, w), pairs_h, pairs_w = y_shape, (KH + 1) // 2, (KW + 1) // 2
+        dpatches = dpatches.reshape(C, pairs_h, 2, pairs_w, 2, h, w, N).transpose(0, 1, 3, 5, 2, 6, 4, 7)
+        dx = np.zeros((C, h + pairs_h - 1, 2, w + pairs_w - 1, 2, N), dpatches.dtype)
+        for i in range(pairs_h):
+            for j in range(pairs_w):
+                dx[:, i : i + h, :, j : j + w] += dpatches[:, i, j]
+        dx = dx.reshape(C, 2 * dx.shape[1], 2 * dx.shape[3], N)
+        if dx.shape[1:3] != (H, W):  # an odd size: pixels that no window saw
+            dx = np.pad(dx, ((0, 0), (0, H - dx.shape[1]), (0, W - dx.shape[2]), (0, 0)))
         return dx.transpose(3, 0, 1, 2)

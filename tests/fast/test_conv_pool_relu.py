@@ -10,8 +10,8 @@ CASES = {
     "as conv1": ((3, 1, 28, 28), 4, 5, True),
     "as conv2": ((7, 10, 12, 12), 20, 5, True),
     "odd output, remainder unseen": ((2, 3, 9, 8), 2, 3, True),
-    "kernel pair, no bias": ((1, 2, 7, 10), 3, (2, 4), False),
-    "one window": ((4, 2, 3, 3), 2, 2, True),
+    "kernel pair, no bias": ((1, 2, 7, 10), 3, (1, 5), False),
+    "one window": ((4, 2, 4, 4), 2, 3, True),
     "kernel of one": ((2, 2, 4, 6), 3, 1, True),
 }
 
