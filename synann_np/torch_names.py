@@ -25,7 +25,8 @@ def from_torch(state_dict, model):
         if f"{name}.weight" in found:
             found[f"{name}.beta"] = found.pop(f"{name}.weight")
             found.pop(f"{name}.bias", None)
-        found.setdefault(f"{name}.alpha", model.backend.to_host(model.params[f"{name}.alpha"]).copy())
+        if f"{name}.alpha" in model.params:
+            found.setdefault(f"{name}.alpha", model.backend.to_host(model.params[f"{name}.alpha"]).copy())
     return found
 
 

@@ -170,6 +170,18 @@ def test_no_inhibition_at_all_is_no_special_case(rng):
     assert_complete(shares)
 
 
+def test_channels_that_cancel_each_other_keep_their_shares(rng):
+    model = small_model(rng, n=2)
+    model.params["fc1.weight"][...] = 0
+    model.params["fc1.bias"][...] = 0  # x = 1/2
+    model.params["fcn.beta"][...] = [[1, -2], [0, 0]]  # factors 1/2 and 2
+    shares = class_shares(model, rng.standard_normal((1, 4)))
+    a = model.params["fc2.weight"] * model.params["fcb.weight"] / np.sqrt(model.buffers["fcb.running_var"] + 1e-5)
+    expected = -a[:, 0] * model.params["fcn.alpha"][0] / 2 * math.log(2)
+    assert_close(shares.inhibition[0], np.stack([expected, -expected], axis=1))
+    assert_complete(shares)
+
+
 def test_the_network_of_the_seed_is_explained_in_float32(rng):
     model = SynaNN()
     model.buffers["fcb.running_mean"][...] = 1 / 64

@@ -95,3 +95,15 @@ def test_what_is_missing_or_unknown_is_named():
     state |= {"conv1.bias": torch.zeros(10), "conv9.bias": torch.zeros(10)}
     with pytest.raises(ValueError, match=r"no \['conv9\.bias'\]"):
         SynaNN().load_state_dict(from_torch(state, SynaNN()))
+
+
+@pytest.mark.parametrize("synapse", ["logistic", "surprisal", "none"])
+def test_other_synapses_take_what_has_their_names(synapse):
+    model = SynaNN(seed=2, synapse=synapse)
+    state = SynaNN(seed=1, synapse=synapse).state_dict()
+    model.load_state_dict(from_torch(state, model))
+    for name, a in model.state_dict().items():
+        np.testing.assert_array_equal(a, state[name])
+    published = {"fcn.weight": np.zeros((64, 64))}
+    with pytest.raises(ValueError, match="missing"):
+        model.load_state_dict(from_torch(published, model))

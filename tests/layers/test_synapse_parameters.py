@@ -8,7 +8,7 @@ import pytest
 import synann_np
 from layers.standard import LayerTests
 from synann_np.gradcheck import check_layer
-from synann_np.layers import Synapse
+from synann_np.layers import Synapse, SynapseGraph
 from synann_np.sequential import Sequential
 
 NAMES = {"free": ("alpha", "beta"), "logistic": ("alpha", "beta_logit"), "surprisal": ("theta", "log_gamma")}
@@ -77,6 +77,12 @@ def test_beta_starts_positive_and_about_as_large_as_the_free_one(parametrisation
     if n >= 64:
         free = Synapse(n, rng=np.random.default_rng(5), dtype="float64").params["beta"]
         assert 0.7 < np.abs(beta).mean() / np.abs(free).mean() < 1.3
+
+
+@pytest.mark.parametrize("parametrisation", ["logistic", "surprisal"])
+def test_the_start_depends_on_the_number_of_inhibitors(parametrisation):
+    beta = SynapseGraph(200, 3, parametrisation, rng=np.random.default_rng(5), dtype="float64").coefficients()[1]
+    assert 0.49 < beta.max() < 0.501
 
 
 def test_all_parametrisations_leave_the_generator_in_the_same_state():

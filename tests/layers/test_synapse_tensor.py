@@ -56,6 +56,12 @@ def test_names_and_shapes():
     }  # fmt: skip
 
 
+def test_fixed_alphas_are_buffers():
+    tensor = SynapseTensor(3, (4,), "surprisal", False)
+    assert set(tensor.params) == {"hidden1.log_gamma", "output.log_gamma"}
+    assert set(tensor.buffers) == {"hidden1.theta", "output.theta"}
+
+
 def test_without_hidden_layers_it_is_the_synapse(rng):
     tensor, synapse = (make(5, rng=np.random.default_rng(3), dtype="float64") for make in (SynapseTensor, Synapse))
     x, dy = rng.uniform(0, 1, (4, 5)), rng.standard_normal((4, 5))
