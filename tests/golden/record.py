@@ -24,10 +24,11 @@ GOLDEN = Path(__file__).with_name("golden.npz")
 
 
 class TorchSynapse(nn.Module):
-    """x α ∏ (1 − β x), the gradients by autograd."""
+    """x α ∏ (1 − β x) with free and trained α and β, the gradients by autograd."""
 
-    def __init__(self, features):
+    def __init__(self, features, parametrisation="free", train_alpha=True):
         super().__init__()
+        assert (parametrisation, train_alpha) == ("free", True)
         self.alpha = nn.Parameter(torch.ones(features))
         self.beta = nn.Parameter(torch.zeros(features, features))
 
