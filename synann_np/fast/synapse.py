@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .synapse_blocks import backward_by_blocks, forward_by_blocks
+from .synapse_blocks import backward_by_blocks, forward_by_blocks, scaled
 
 MOST_TERMS = 14  # beyond, the exact path is faster (benchmarked at n = 64 to 4096)
 
@@ -73,7 +73,7 @@ class FastSynapse:
         if plan is None:
             return backward_by_blocks(self.layer, dy, x, P, cache)
         powers, rows, columns, factors = cache
-        t = dy * alpha * x * P
+        t, scale = scaled(dy * alpha * x * P)
         dbeta = t.T @ powers[-1]
         for xk in powers[-2::-1]:
             dbeta *= beta
@@ -90,7 +90,7 @@ class FastSynapse:
             weighted = t[rows] / factors  # (entries, i)
             dx[rows, columns] = (weighted * beta.T[columns]).sum(axis=1)
             np.add.at(dbeta.T, columns, weighted * x[rows, columns][:, None])
-        return dy * alpha * P - dx, self.layer.gradients((dy * x * P).sum(axis=0), -dbeta)
+        return dy * alpha * P - scale * dx, self.layer.gradients((dy * x * P).sum(axis=0), -scale * dbeta)
 
 
 def plan_series(x, beta):
