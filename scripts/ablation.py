@@ -18,8 +18,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from synann_np import ablation_report, fast
-from synann_np.ablation import VARIANTS, is_same_run, run
+from synann_np import fast
+from synann_np.ablation import report as ablation_report
+from synann_np.ablation.training import is_same_run, run
+from synann_np.ablation.variants import VARIANTS
 from synann_np.atomic_file import write_atomically
 from synann_np.data import DataError, load_mnist
 

@@ -12,9 +12,9 @@ import numpy as np
 import synann_np
 from synann_np.backend import BackendError
 from synann_np.checkpoint import CheckpointError
-from synann_np.classify import confusion_matrix, probabilities, worst_mistakes
-from synann_np.classify_pictures import evaluation_picture
 from synann_np.data import DataError, load_mnist
+from synann_np.digits.classify import confusion_matrix, probabilities, worst_mistakes
+from synann_np.pictures.classification import evaluation_picture
 
 
 def main(argv=None):

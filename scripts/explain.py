@@ -14,10 +14,10 @@ import synann_np
 from synann_np.backend import BackendError
 from synann_np.checkpoint import CheckpointError
 from synann_np.data import DataError, load_mnist, normalise
-from synann_np.digit_image import to_mnist
+from synann_np.digits.digit_image import to_mnist
+from synann_np.digits.photo_file import PhotoError, read_photo
 from synann_np.explain import class_shares
-from synann_np.explain_pictures import draw_shares
-from synann_np.photo_file import PhotoError, read_photo
+from synann_np.pictures.explanations import draw_shares
 
 MODEL = Path(__file__).resolve().parents[1] / "examples" / "synann_mnist.safetensors"
 SHOWN = 5

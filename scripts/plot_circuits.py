@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from synann_np.circuit_pictures import draw_adapting_diagram, draw_flip_diagram, draw_full_adder, draw_training
+from synann_np.pictures.circuits import draw_adapting_diagram, draw_flip_diagram, draw_full_adder, draw_training
 
 PICTURES = {
     "full_adder.png": draw_full_adder,

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from synann_np.synapse_pictures import draw_bose_einstein, draw_flip, draw_surface, draw_surprisal_curves
+from synann_np.pictures.synapses import draw_bose_einstein, draw_flip, draw_surface, draw_surprisal_curves
 
 PICTURES = {
     "synapse_surface.png": draw_surface,

@@ -14,10 +14,10 @@ import numpy as np
 import synann_np
 from synann_np.backend import BackendError
 from synann_np.checkpoint import CheckpointError
-from synann_np.classify import best_classes, probabilities
-from synann_np.classify_pictures import digit_sheet
-from synann_np.digit_image import to_mnist
-from synann_np.photo_file import PhotoError, find_photos, read_photo
+from synann_np.digits.classify import best_classes, probabilities
+from synann_np.digits.digit_image import to_mnist
+from synann_np.digits.photo_file import PhotoError, find_photos, read_photo
+from synann_np.pictures.classification import digit_sheet
 
 AT_A_TIME = 100
 

@@ -7,7 +7,7 @@ import argparse
 import sys
 
 from synann_np.data import DataError, class_counts, load_mnist
-from synann_np.plot import sample_grid
+from synann_np.pictures.samples import sample_grid
 
 
 def main(argv=None):

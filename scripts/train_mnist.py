@@ -27,13 +27,13 @@ from synann_np.data import DataError, load_mnist, split_validation
 from synann_np.history import read_history
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
-from synann_np.plot import training_curves
-from synann_np.run_folder import RunFolder
-from synann_np.run_identity import run_identity
-from synann_np.run_saver import RunSaver
-from synann_np.stop_signals import StopSignals
+from synann_np.pictures.training import training_curves
+from synann_np.runs.arguments import HYPERPARAMETERS, parse_arguments, to_interval, to_json
+from synann_np.runs.folder import RunFolder
+from synann_np.runs.identity import run_identity
+from synann_np.runs.saver import RunSaver
+from synann_np.runs.stop_signals import StopSignals
 from synann_np.train import EvalRecord, at_chance, evaluate, fit
-from synann_np.train_arguments import HYPERPARAMETERS, parse_arguments, to_interval, to_json
 
 CHANCE_WARNING = """\
 Warning: the accuracy is still at chance after one epoch. The usual causes: a learning rate that is too high (all relus

@@ -1,7 +1,6 @@
 """synann_np: SynaNN, the synaptic neural network, from scratch on NumPy and CuPy."""
 
-__version__ = "0.1.0"
-
 from .checkpoint import load, save
+from .version import __version__
 
-__all__ = ["load", "save"]
+__all__ = ["__version__", "load", "save"]

@@ -12,10 +12,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from . import __version__, model_config
+from . import model_config
 from .atomic_file import write_atomically
 from .backend import get_backend
 from .safetensors_file import CheckpointError, encode, read
+from .version import __version__
 
 FORMAT = "synann_np"
 FORMAT_VERSION = 1

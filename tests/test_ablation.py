@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synann_np import ablation, ablation_report
-from synann_np.ablation import VARIANTS, build, run
+from synann_np.ablation import report as ablation_report
+from synann_np.ablation.published_listing import PublishedListing
+from synann_np.ablation.training import is_same_run, run
+from synann_np.ablation.variants import VARIANTS, build, without_synapse
 from synann_np.layers import Sigmoid, Softmax, Synapse
-from synann_np.published_listing import PublishedListing
 
 ROOT = Path(__file__).resolve().parents[1]
 spec = importlib.util.spec_from_file_location("ablation_script", ROOT / "scripts" / "ablation.py")
@@ -56,7 +57,7 @@ def test_all_variants_of_a_seed_start_alike():
 
 
 def test_each_variant_is_compared_with_the_one_without_its_synapse():
-    pairs = {name: ablation.without_synapse(name) for name in VARIANTS}
+    pairs = {name: without_synapse(name) for name in VARIANTS}
     assert {pairs[name] for name in ("identity", "listing", "free", "logistic", "surprisal")} == {"identity"}
     assert {pairs[name] for name in VARIANTS if name.startswith("sigmoid")} == {"sigmoid"}
     assert pairs["free-eps"] == pairs["identity-eps"] == "identity-eps"
@@ -76,9 +77,9 @@ def test_equal_runs_give_equal_results(usual_arithmetic):
     second.pop("seconds")
     assert first == second
     assert len(first["accuracy"]) == len(first["loss"]) == 2
-    assert ablation.is_same_run(json.loads(json.dumps(first)), "free", 5, TINY)
-    assert not ablation.is_same_run(first, "free", 6, TINY)
-    assert not ablation.is_same_run(first, "free", 5, TINY | {"lr": 0.1})
+    assert is_same_run(json.loads(json.dumps(first)), "free", 5, TINY)
+    assert not is_same_run(first, "free", 6, TINY)
+    assert not is_same_run(first, "free", 5, TINY | {"lr": 0.1})
     assert -0.2 < first["beta"][0] < first["beta"][1] < 0.2
     assert 0 < first["inhibition"] < 0.1
 

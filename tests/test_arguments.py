@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from synann_np.train_arguments import TAKEN_OVER, parse_arguments, to_interval, to_json
+from synann_np.runs.arguments import TAKEN_OVER, parse_arguments, to_interval, to_json
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = [

@@ -9,16 +9,12 @@ import pytest
 from scipy.optimize import fsolve
 
 import strict_device
-from synann_np import circuit_library as library
-from synann_np.circuit import Circuit, CircuitError
-from synann_np.circuit_drawing import draw_circuit
-from synann_np.circuit_layout import lay_out
-from synann_np.circuit_pictures import adaptation_target
-from synann_np.circuit_simulator import CircuitSimulator
-from synann_np.circuit_training import fit_response
+from synann_np.circuit import Circuit, CircuitError, CircuitSimulator, draw_circuit, fit_response, library
+from synann_np.circuit.layout import lay_out
 from synann_np.gradcheck import check_layer, numeric_gradient
 from synann_np.layers import Synapse
 from synann_np.optim import SGD
+from synann_np.pictures.circuits import adaptation_target
 from synann_np.synapse_function import synapse
 
 BITS = (0.0, 1.0)

@@ -27,7 +27,7 @@ FILES = {dotted(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 # Who may import whom, within the package: scripts → train, models → layers, losses, optim, data → backend → numpy.
 # A new file needs a line here. "folder.*" stands for every file of a folder but its __init__.
 MAY_IMPORT = {
-    "__init__": {"backend", "checkpoint", "models", "train"},
+    "__init__": {"backend", "checkpoint", "models", "train", "version"},
     # the ground floor
     "atomic_file": set(),
     "backend": set(),
@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "initializers": set(),
     "logistic": {"backend"},
     "safetensors_file": set(),
-    "stop_signals": set(),
+    "version": set(),
     # arrays
     "counter_random": {"backend"},
     "data": {"backend", "download", "idx"},
@@ -43,7 +43,6 @@ MAY_IMPORT = {
     "gradcheck": {"backend"},
     "losses": {"backend"},
     "optim": set(),
-    "scatter_add": {"backend"},
     # layers know nothing of each other
     "layers": {"layers.*", "layers.base", "layers.sigmoid", "layers.synapse", "layers.synapse_tensor"},
     "layers.*": {"backend", "counter_random", "initializers", "layers.base"},
@@ -53,72 +52,82 @@ MAY_IMPORT = {
     "layers.synapse_tensor": {"backend", "layers.base", "layers.synapse"},  # made of synapse graphs
     "layers.base": {"backend"},
     # the mathematics that is no layer of the network
-    "circuit": set(),
-    "circuit_library": {"circuit"},
-    "circuit_program": {"circuit"},
-    "circuit_simulator": {"backend", "circuit_program", "layers.base", "scatter_add"},
-    "circuit_training": set(),
     "derivative_arrays": {"backend"},
     "odds": {"backend", "synapse_function"},
     "surprisal": {"backend", "derivative_arrays"},
     "synapse_function": {"backend", "derivative_arrays"},
     # what is made of layers
     "check_finite": {"backend", "sequential"},
+    "explain": {"layers"},
     "fast": {"fast.*"},
     "fast.*": {"backend", "fast.*", "layers", "layers.base", "sequential"},
     "model_config": {"backend", "layers", "safetensors_file", "sequential"},
     "models": {"layers", "sequential"},
-    "published_listing": {"backend", "initializers", "layers"},
     "sequential": {"backend"},
     "torch_names": {"layers"},
-    # training and its files; __version__ is a string that __init__ sets before its imports
-    "checkpoint": {"__version__", "atomic_file", "backend", "model_config", "safetensors_file"},
+    # training and its files
+    "checkpoint": {"atomic_file", "backend", "model_config", "safetensors_file", "version"},
     "history": {"train"},
-    "history_file": {"history"},
-    "run_folder": {"atomic_file"},
-    "run_identity": {"__version__", "model_config"},
-    "run_saver": {"checkpoint", "history_file", "run_identity", "save_interval", "train"},
     "train": {"check_finite", "data", "losses"},
-    "save_interval": {"train"},
-    "train_arguments": {"save_interval"},
+    # a run: what stands around training
+    "runs": set(),
+    "runs.arguments": {"runs.save_interval"},
+    "runs.folder": {"atomic_file"},
+    "runs.history_file": {"history"},
+    "runs.identity": {"model_config", "version"},
+    "runs.save_interval": {"train"},
+    "runs.saver": {"checkpoint", "runs.history_file", "runs.identity", "runs.save_interval", "train"},
+    "runs.stop_signals": set(),
+    # circuits of synapses
+    "circuit": {"circuit.builder", "circuit.drawing", "circuit.library", "circuit.simulator", "circuit.training"},
+    "circuit.builder": set(),
+    "circuit.drawing": {"circuit.layout", "pictures.png_file"},
+    "circuit.layout": set(),
+    "circuit.library": {"circuit.builder"},
+    "circuit.program": {"circuit.builder"},
+    "circuit.scatter_add": set(),
+    "circuit.simulator": {"backend", "circuit.program", "circuit.scatter_add", "layers.base"},
+    "circuit.training": set(),
     # what a trained model is used for
-    "classify": {"data", "safetensors_file"},
-    "classify_pictures": {"png_file"},
-    # pictures
-    "circuit_drawing": {"circuit_layout", "png_file"},
-    "circuit_layout": set(),
-    "circuit_pictures": {
-        "circuit_drawing",
-        "circuit_library",
-        "circuit_simulator",
-        "circuit_training",
+    "digits": set(),
+    "digits.classify": {"data", "safetensors_file"},
+    "digits.digit_image": {"digits.photo_file"},
+    "digits.photo_file": set(),
+    # the synapse and what could stand in its place
+    "ablation": set(),
+    "ablation.published_listing": {"backend", "initializers", "layers"},
+    "ablation.report": {"ablation.variants", "pictures.png_file"},
+    "ablation.training": {
+        "ablation.published_listing",
+        "ablation.variants",
+        "data",
+        "explain",
+        "fast",
         "optim",
-        "png_file",
+        "train",
     },
-    "digit_image": {"photo_file"},
-    "ablation": {"data", "explain", "fast", "layers", "models", "optim", "published_listing", "sequential", "train"},
-    "ablation_report": {"ablation", "png_file"},
-    "explain": {"layers"},
-    "explain_pictures": {"png_file"},
-    "forest_plot": {"png_file"},
-    "photo_file": set(),
-    "plot": {"png_file", "train"},
-    "png_file": {"atomic_file"},
-    "synapse_pictures": {"circuit_library", "circuit_simulator", "png_file", "surprisal", "synapse_function"},
+    "ablation.variants": {"ablation.published_listing", "layers", "models", "sequential"},
+    # pictures, each of one subject
+    "pictures": set(),
+    "pictures.*": {"pictures.png_file"},
+    "pictures.circuits": {"circuit", "optim", "pictures.png_file"},
+    "pictures.png_file": {"atomic_file"},
+    "pictures.synapses": {"circuit", "pictures.png_file", "surprisal", "synapse_function"},
+    "pictures.training": {"pictures.png_file", "train"},
 }
 
 # What is not NumPy is imported inside the function that needs it: the library, and which modules may do so.
 LAZY = {
     "cupy": {"backend"},
     "matplotlib": set(FILES),
-    "PIL": {"photo_file"},
+    "PIL": {"digits.photo_file"},
     "pooch": {"download"},
     "threadpoolctl": {"fast.compile"},
     "torch": {"torch_names"},
 }
 
 # Modules and folders. The arguments of a program offer it by name.
-MAY_NAME_CUPY = {"backend", "fast.kernels", "kernels", "train_arguments"}
+MAY_NAME_CUPY = {"backend", "fast.kernels", "kernels", "runs.arguments"}
 
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "common", "core", "misc", "helpers"}
 
@@ -140,7 +149,7 @@ def parse(path):
 def imports(tree, package):
     """(dotted name, is at module level) of every import; relative ones become synann_np.…
 
-    `from a import b` counts as a.b where that is a file of the package (or its __version__), else as a.
+    `from a import b` counts as a.b where that is a file of the package, else as a.
     """
     lazy = {
         id(inner)
@@ -155,7 +164,7 @@ def imports(tree, package):
             above = package[: len(package) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             names = [f"{base}.{alias.name}" for alias in node.names]
-            names = [name if name.removeprefix("synann_np.") in (*FILES, "__version__") else base for name in names]
+            names = [name if name.removeprefix("synann_np.") in FILES else base for name in names]
         else:
             continue
         for name in names:
@@ -286,10 +295,15 @@ def test_file_names_say_what_is_inside(path):
     assert not NAMES_THAT_SAY_NOTHING & set(path.relative_to(ROOT).with_suffix("").parts)
 
 
-@pytest.mark.parametrize("module", ["__init__", "layers"])
+@pytest.mark.parametrize("module", [module for module, path in FILES.items() if path.name == "__init__.py"])
 def test_an_init_file_holds_names_and_no_logic(module):
     for node in parse(FILES[module]).body:
         assert isinstance(node, ast.Import | ast.ImportFrom | ast.Assign | ast.Expr), f"{module}, line {node.lineno}"
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES.values()}), ids=lambda p: p.name)
+def test_every_folder_is_a_package_that_says_what_it_is_for(folder):
+    assert (folder / "__init__.py").is_file(), f"{folder.name}: setup.cfg would not find it"
 
 
 @pytest.mark.parametrize(

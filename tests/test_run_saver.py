@@ -3,18 +3,21 @@
 import errno
 import json
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import synann_np
 from synann_np.checkpoint import CheckpointError, load, read_checkpoint, save
 from synann_np.history import read_history
 from synann_np.layers import BatchNorm1d, Dropout, Flatten, Linear, LogSoftmax
 from synann_np.optim import SGD
-from synann_np.run_folder import RunFolder, RunFolderError
-from synann_np.run_identity import run_identity
-from synann_np.run_saver import NotSaved, RunSaver
-from synann_np.save_interval import Interval
+from synann_np.runs.folder import RunFolder, RunFolderError
+from synann_np.runs.identity import PACKAGE, run_identity, source_hash
+from synann_np.runs.save_interval import Interval
+from synann_np.runs.saver import NotSaved, RunSaver
 from synann_np.sequential import Sequential
 from synann_np.train import NonFiniteLoss, TrainRecord, fit
 
@@ -371,3 +374,19 @@ def test_the_identity_is_json_and_depends_on_every_byte_of_the_data():
     other[0][-1, -1, -1] ^= 1
     changed = run_identity({"lr": 0.1}, model, other)
     assert {key for key in identity if identity[key] != changed[key]} == {"data set"}
+
+
+def test_the_identity_depends_on_every_source_file_in_every_folder(tmp_path, monkeypatch):
+    assert Path(synann_np.__file__).parent == PACKAGE
+    original = source_hash()
+    copy = shutil.copytree(PACKAGE, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("synann_np.runs.identity.PACKAGE", copy)
+    assert source_hash() == original
+    files = sorted(copy.rglob("*.py"))
+    assert copy / "runs" / "identity.py" in files
+    for path in files:
+        content = path.read_bytes()
+        path.write_bytes(content + b"#")
+        assert source_hash() != original, path
+        path.write_bytes(content)
+    assert source_hash() == original

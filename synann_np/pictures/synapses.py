@@ -7,11 +7,10 @@ import math
 
 import numpy as np
 
-from .circuit_library import flip, flip_fixed_points
-from .circuit_simulator import CircuitSimulator
+from ..circuit import CircuitSimulator, flip, flip_fixed_points
+from ..surprisal import bose_einstein, conjugate_complement
+from ..synapse_function import synapse
 from .png_file import write_png
-from .surprisal import bose_einstein, conjugate_complement
-from .synapse_function import synapse
 
 
 def draw_surface(path, alpha=1.0, beta=1.0):

@@ -5,7 +5,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 
-from .circuit import CircuitError
+from .builder import CircuitError
 
 ALPHA_LEAST = 1e-6  # alpha > 0 has no least value to return to
 

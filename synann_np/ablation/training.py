@@ -1,70 +1,15 @@
-"""What does the synapse contribute? The network of the seed with other things in its place, trained alike."""
+"""One variant, trained and measured."""
 
 import math
 import time
-from dataclasses import dataclass
 
-import numpy as np
-
-from . import fast
-from .data import load_mnist, normalise
-from .explain import unit_shares
-from .layers import BatchNorm1d
-from .models import SynaNN
-from .optim import SGD
+from .. import fast
+from ..data import load_mnist, normalise
+from ..explain import unit_shares
+from ..optim import SGD
+from ..train import EvalRecord, NonFiniteLoss, fit
 from .published_listing import PublishedListing
-from .sequential import Sequential
-from .train import EvalRecord, NonFiniteLoss, fit
-
-LISTING = "listing"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What stands between dropout and batch-norm. squash, synapse: arguments of SynaNN, or LISTING.
-
-    eps: of the batch-norm. The outputs of a fresh softmax over 64 units vary so little (variance about 1e-6) that the
-    usual 1e-5 holds training back, and whatever multiplies them, changes that.
-    """
-
-    text: str
-    squash: str
-    synapse: str
-    eps: float = 1e-5
-
-
-VARIANTS = {
-    "identity": Variant("softmax, no synapse", "softmax", "none"),
-    "listing": Variant("softmax, the published listing", "softmax", LISTING),
-    "free": Variant("softmax, synapse with free β", "softmax", "free"),
-    "logistic": Variant("softmax, synapse with logistic β", "softmax", "logistic"),
-    "surprisal": Variant("softmax, synapse with surprisals θ, γ", "softmax", "surprisal"),
-    "sigmoid": Variant("sigmoid, no synapse", "sigmoid", "none"),
-    "sigmoid-free": Variant("sigmoid, synapse with free β", "sigmoid", "free"),
-    "sigmoid-logistic": Variant("sigmoid, synapse with logistic β", "sigmoid", "logistic"),
-    "sigmoid-surprisal": Variant("sigmoid, synapse with surprisals θ, γ", "sigmoid", "surprisal"),
-    "bare": Variant("neither softmax nor synapse", "none", "none"),
-    "identity-eps": Variant("softmax, no synapse, eps 1e-12", "softmax", "none", 1e-12),
-    "free-eps": Variant("softmax, synapse with free β, eps 1e-12", "softmax", "free", 1e-12),
-}
-
-
-def build(name, seed):
-    """The network of a variant. Variants of one seed start from equal weights and have equal dropout masks."""
-    variant = VARIANTS[name]
-    is_listing = variant.synapse == LISTING
-    model = SynaNN(seed, synapse="free" if is_listing else variant.synapse, squash=variant.squash)
-    replaced = {"fcb": BatchNorm1d(64, variant.eps)}
-    if is_listing:
-        replaced["fcn"] = PublishedListing(64)
-        replaced["fcn"].params["beta"][...] = model.params["fcn.beta"]
-    return Sequential([(key, replaced.get(key, layer)) for key, layer in model.layers.items()])
-
-
-def without_synapse(name):
-    """The variant that differs from this one by its synapse alone."""
-    v = VARIANTS[name]
-    return next(key for key, w in VARIANTS.items() if (w.squash, w.synapse, w.eps) == (v.squash, "none", v.eps))
+from .variants import build
 
 
 def run(name, seed, settings, directory=None):
@@ -119,8 +64,3 @@ def what_the_synapse_does(model, images, count=500):
 def is_same_run(result, name, seed, settings):
     """Whether a stored result is the one that run(name, seed, settings) would return."""
     return (result["variant"], result["seed"], result["settings"]) == (name, seed, settings)
-
-
-def mean_and_spread(values):
-    """Mean and sample standard deviation (NaN for one value)."""
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan

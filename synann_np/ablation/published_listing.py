@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .backend import array_module
-from .initializers import fan_in_uniform
-from .layers import Layer
+from ..backend import array_module
+from ..initializers import fan_in_uniform
+from ..layers import Layer
 
 
 class PublishedListing(Layer):

@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from .history import to_line
+from ..history import to_line
 
 
 class HistoryFile:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .backend import array_module
-from .circuit_program import compile_circuit
-from .layers.base import Layer
+from ..backend import array_module
+from ..layers.base import Layer
+from .program import compile_circuit
 from .scatter_add import ScatterAdd
 
 

@@ -1,11 +1,12 @@
 """The results of the ablation as a table in Markdown and as a picture."""
 
+import math
 import re
 
 import numpy as np
 
-from .ablation import VARIANTS, mean_and_spread, without_synapse
-from .png_file import write_png
+from ..pictures.png_file import write_png
+from .variants import VARIANTS, without_synapse
 
 BEGIN, END = "<!-- ablation table: begin -->", "<!-- ablation table: end -->"
 LAST = 3  # epochs that are averaged
@@ -47,6 +48,11 @@ def table(results):
     for r in results:
         if "failed" in r:
             yield f"\n{VARIANTS[r['variant']].text}, seed {r['seed']}: {r['failed']}."
+
+
+def mean_and_spread(values):
+    """Mean and sample standard deviation (NaN for one value)."""
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 def _pm(mean_and_deviation, form=".2f"):

@@ -4,11 +4,11 @@ import time
 
 import numpy as np
 
-from .checkpoint import CheckpointError, read_checkpoint, restore_optimizer, save
+from ..checkpoint import CheckpointError, read_checkpoint, restore_optimizer, save
+from ..train import EvalRecord, NonFiniteLoss
 from .history_file import HistoryFile
-from .run_identity import differences
+from .identity import differences
 from .save_interval import Interval
-from .train import EvalRecord, NonFiniteLoss
 
 
 class NotSaved(OSError):

@@ -1,7 +1,7 @@
 """A circuit as a diagram: signals run from left to right, feedback below from right to left."""
 
-from .circuit_layout import lay_out
-from .png_file import write_png
+from ..pictures.png_file import write_png
+from .layout import lay_out
 
 EXCITATORY, INHIBITORY, FEEDBACK = "tab:blue", "tab:red", "0.35"
 FILL = {"input": "#e8e8e8", "delay": "#fff3c4", "synapse": "#e3efff"}

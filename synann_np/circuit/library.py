@@ -7,7 +7,7 @@ adds beside its own node is called "name.something".
 
 import math
 
-from .circuit import Circuit
+from .builder import Circuit
 
 ONE = "1"
 

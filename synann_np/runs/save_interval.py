@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .train import EvalRecord
+from ..train import EvalRecord
 
 
 @dataclass(frozen=True)

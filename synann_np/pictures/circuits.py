@@ -5,26 +5,23 @@ Every draw function writes one PNG file and raises OSError if it cannot be writt
 
 import numpy as np
 
-from .circuit_drawing import draw_circuit
-from .circuit_library import adapting, flip, full_adder
-from .circuit_simulator import CircuitSimulator
-from .circuit_training import fit_response
-from .optim import SGD
+from ..circuit import CircuitSimulator, adapting, draw_circuit, fit_response, flip, full_adder
+from ..optim import SGD
 from .png_file import write_png
 
 
 def draw_full_adder(path):
-    """The diagram of circuit_library.full_adder."""
+    """The diagram of circuit.full_adder."""
     draw_circuit(full_adder(), path, "Full adder: a + b + c = 2 carry + sum")
 
 
 def draw_flip_diagram(path):
-    """The diagram of circuit_library.flip."""
+    """The diagram of circuit.flip."""
     draw_circuit(flip(0.9, 0.8), path, "Flip circuit: (x, y) → (S(x, y), S(y, x))")
 
 
 def draw_adapting_diagram(path):
-    """The diagram of circuit_library.adapting."""
+    """The diagram of circuit.adapting."""
     draw_circuit(adapting(), path, "A synapse that adapts, through a memory of its input")
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from . import __version__
-from .model_config import describe
+from ..model_config import describe
+from ..version import __version__
+
+PACKAGE = Path(__file__).parents[1]
 
 
 def run_identity(settings, model, data):
@@ -46,10 +48,9 @@ def differences(before, now):
 
 
 def source_hash():
-    """16 hex digits over all source files of the package: another version of the code, another hash."""
-    root = Path(__file__).parent
+    """16 hex digits over all source files of the package and its folders: another version of the code, another hash."""
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
+    for path in sorted(PACKAGE.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+            digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

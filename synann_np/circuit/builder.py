@@ -8,7 +8,7 @@ A circuit is a set of named nodes, each with one output that any number of other
     delay      what another node was one step before, and an initial value in [0, 1] at the first step
 
 Every loop must pass a delay; then each step can be computed level by level. This file builds and checks;
-circuit_simulator.py runs, circuit_diagram.py draws, circuit_library.py has gates, adders and the flip circuit.
+simulator.py runs, drawing.py draws, library.py has gates, adders and the flip circuit.
 
     circuit = Circuit()
     x = circuit.input("x")

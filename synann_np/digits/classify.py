@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .data import batches
-from .safetensors_file import CheckpointError
+from ..data import batches
+from ..safetensors_file import CheckpointError
 
 
 def probabilities(model, images, batch_size=1000):

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .atomic_file import remove_leftovers
+from ..atomic_file import remove_leftovers
 
 try:
     import fcntl

@@ -1,8 +1,8 @@
-"""A matplotlib figure as a PNG file that is there whole or not at all. No display is needed."""
+"""A matplotlib figure as a PNG file that is there whole or not at all. No display is needed: never pyplot."""
 
 import io
 
-from .atomic_file import write_atomically
+from ..atomic_file import write_atomically
 
 
 def write_png(figure, path, dpi=120):

@@ -1,0 +1,1 @@
+"""What does the synapse contribute? The network of the seed with other things in its place, trained alike."""

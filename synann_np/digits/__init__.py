@@ -1,0 +1,1 @@
+"""From a photo to a digit: read it, make it look like MNIST, classify it."""
