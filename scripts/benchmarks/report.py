@@ -70,10 +70,7 @@ def _table(title, rows):
         "|---" * (len(names) + 1) + "|",
     ]
     for label, row in rows.items():
-        cells = [
-            f"{row[n]['ms']:.2f} ({row[n]['ms'] / row['fast']['ms']:.1f})" if n in row else "does not fit"
-            for n in names
-        ]
+        cells = [f"{row[n]['ms']:.2f} ({row[n]['ms'] / row['fast']['ms']:.1f})" if n in row else "–" for n in names]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     return lines
 
@@ -83,6 +80,6 @@ def _memory(rows):
     lines = ["Peak extra memory of one forward and backward, MiB:", "", f"| | {' | '.join(names)} |"]
     lines.append("|---" * (len(names) + 1) + "|")
     for label, row in rows.items():
-        cells = [f"{row[n]['extra_mib']:,.0f}" if n in row else "does not fit" for n in names]
+        cells = [f"{row[n]['extra_mib']:,.0f}" if n in row else "–" for n in names]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     return lines
