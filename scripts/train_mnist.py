@@ -2,7 +2,7 @@
 
 python scripts/train_mnist.py                        20 epochs on the data of the repository
 python scripts/train_mnist.py --backend cupy         on an NVIDIA GPU
-python scripts/train_mnist.py --epochs 200           the published run
+python scripts/train_mnist.py --epochs 115           as long as the published run
 python scripts/train_mnist.py --resume runs/mine     continue a run that was stopped or killed
 """
 

@@ -50,7 +50,7 @@ def fit(
 
     Whenever a record is yielded, model and optimiser are in the state after `record.step` updates, so they may be
     saved there. The order of the examples and the dropout masks are functions of (seed, epoch, step): to continue a
-    run, load model and optimiser and pass the step that they had, and how many epochs the run had finished (after a
+    run, load model and optimiser and pass the step that they had, and how many epochs the run had finished (after an
     EvalRecord the epoch of the record, after a TrainRecord one less).
 
     Arguments:
@@ -122,7 +122,7 @@ def evaluate(model, images, labels, batch_size=1000):
 
 
 def at_chance(record, classes=10):
-    """Whether the accuracy of a EvalRecord is no better than guessing (up to half as much again)."""
+    """Whether the accuracy of an EvalRecord is no better than guessing (up to half as much again)."""
     return record.accuracy < 1.5 / classes
 
 

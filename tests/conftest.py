@@ -1,5 +1,11 @@
 """What all tests share: arithmetic is stricter than users have it, and chance is seeded."""
 
+import os
+
+# Before NumPy loads its BLAS: on a busy machine two threads of BLAS wait for each other, and no test is about speed.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 import numpy as np
 import pytest
 

@@ -13,9 +13,10 @@ from .synapse import FastSynapse
 def compile(model, threads=None, input_gradient=True):
     """A model that computes what `model` computes, faster. It shares the arrays of the parameters and buffers.
 
-    Recognised are convolution → (channel dropout) → 2×2 pooling → relu, which becomes one block, and the synapse layer;
-    everything in front of the first layer that mixes rows, as batch-norm does, is computed on a part of the batch at a
-    time. Other layers run as they are. The numbers equal those of the plain model up to rounding.
+    In front of the first layer that mixes rows, as batch-norm does, everything is computed on a part of the batch at a
+    time, and two things are recognised there: convolution → (channel dropout) → 2×2 pooling → relu, which becomes one
+    block if the kernel is odd, the stride 1 and the padding 0; and the synapse layer. Other layers, and those behind,
+    run as they are. The numbers equal those of the plain model up to rounding.
 
     Two things concern the whole process: freed memory is kept (`keep_freed_memory`), and BLAS gets this number of
     threads.
@@ -24,8 +25,8 @@ def compile(model, threads=None, input_gradient=True):
         model: Sequential.
         threads: of BLAS; None takes the cores that this process may use. Equal runs need equal numbers: a product that
             is cut among threads may be rounded otherwise.
-        input_gradient: False if dx of the model's input is not needed, as in training: backward then returns None for
-            it and saves the time.
+        input_gradient: False if dx of the model's input is not needed, as in training: where the model begins with such
+            a block, backward then returns None for it and saves the time.
 
     Returns: a Sequential. On other backends than NumPy, or with SYNANN_FAST=0 in the environment: `model` itself.
     """
@@ -39,7 +40,7 @@ def compile(model, threads=None, input_gradient=True):
     threadpoolctl.threadpool_limits(threads, user_api="blas")
     keep_freed_memory()
     names = list(model.layers)
-    mixing = [i for i, name in enumerate(names) if model.layers[name].mixes_rows]
+    mixing = [i for i, name in enumerate(names) if _needs_the_whole_batch(model.layers[name])]
     first_joint = mixing[0] if mixing else len(names)
     by_rows = fuse(names[:first_joint], model.layers, input_gradient)
     joint = Sequential([(name, model.layers[name]) for name in names[first_joint:]], model.dtype, model.backend)
@@ -47,8 +48,17 @@ def compile(model, threads=None, input_gradient=True):
 
 
 def usable_cores():
-    """Cores that this process may use: its affinity where the system knows one, else all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """Cores that this process may use: its affinity where the system knows one, else all; fewer if OMP_NUM_THREADS or
+    OPENBLAS_NUM_THREADS say so.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    limits = [os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")]
+    return min([cores, *(int(limit) for limit in limits if limit.isdecimal() and int(limit) > 0)])
+
+
+def _needs_the_whole_batch(layer):
+    """Whether a layer mixes rows, or draws masks in a way that is not known here and may number the rows."""
+    return layer.mixes_rows or (layer.draws_masks and type(layer) not in (Dropout, Dropout2d))
 
 
 def fuse(names, layers, input_gradient):
@@ -64,7 +74,7 @@ def fuse(names, layers, input_gradient):
 
 def _conv_pool_relu(names, layers, wants_dx):
     chain = [layers[name] for name in names[:4]]
-    dropout = chain.pop(1) if len(chain) > 1 and isinstance(chain[1], Dropout2d) else None
+    dropout = chain.pop(1) if len(chain) > 1 and type(chain[1]) is Dropout2d else None
     if len(chain) < 3 or [type(layer) for layer in chain[:3]] != [Conv2d, MaxPool2d, ReLU]:
         return None
     conv, pool = chain[:2]
@@ -76,8 +86,8 @@ def _conv_pool_relu(names, layers, wants_dx):
 
 
 def _single(name, layer):
-    if isinstance(layer, Synapse):
+    if type(layer) is Synapse:
         return 1, LayerBlock(name, FastSynapse(layer))
-    if isinstance(layer, Dropout):
+    if type(layer) in (Dropout, Dropout2d):
         return 1, DropoutBlock(name, layer)
     return 1, LayerBlock(name, layer)

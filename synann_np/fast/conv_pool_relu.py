@@ -4,7 +4,7 @@ import numpy as np
 
 
 class ConvPoolRelu:
-    """relu(maxpool(m · conv(x))) with the same numbers and gradients as the plain layers, in one pass.
+    """relu(maxpool(m · conv(x))) with the numbers and gradients of the plain layers, up to rounding, in one pass.
 
     For Conv2d of an odd kernel (KH, KW), stride 1, no padding; optional channel mask m ≥ 0 (Dropout2d); MaxPool2d(2);
     ReLU.

@@ -122,7 +122,7 @@ def terms(r, weight, tolerance):
 
 
 def powers_of(x, K):
-    """[x, x², ..., x^K]. What would become subnormal is 0: it adds nothing and slows every product down."""
+    """[x, x², ..., x^K]. What is below 1e-30 is 0: it adds nothing, and subnormal numbers are slow."""
     powers = [x]
     for _ in range(K - 1):
         xk = powers[-1] * x

@@ -1,4 +1,4 @@
-"""The synapse layer with all its factors, block by block: exact as the plain layer, in little memory."""
+"""The synapse layer with all its factors, block by block: as accurate as the plain layer, in little memory."""
 
 import numpy as np
 
@@ -8,15 +8,17 @@ BLOCK = 2**16  # factors at a time: they stay in the cache of a core
 def forward_by_blocks(layer, x):
     """P_ni = ∏_j (1 − β_ij x_nj), (N, n), and what backward_by_blocks wants back.
 
-    For factors 0 < q < 2, where no product of four can over- or underflow (q is 0 or at least half an ε): one logarithm
-    for four factors. Other factors, β_ij x_nj ≥ 1 or ≤ −1, go to the plain layer, a few rows at a time.
+    For x in [0, 1], β ≤ 1 and |β x| < 1: there every factor is at least about half an ε and at most 2, so no product of
+    four can over- or underflow, and one logarithm does for four factors. Everything else goes to the plain layer, a few
+    rows at a time.
 
     The factors are computed as q = (1 − x) + x (1 − β): two terms of one sign for x in [0, 1], β ≤ 1, where 1 − β x
     loses digits as β x comes near 1.
     """
     _, beta = layer.coefficients()
     n = len(beta)
-    if not np.abs(beta).max(initial=0) * np.abs(x).max(initial=0) < 1 or x.min(initial=0) < 0:
+    in_range = beta.max(initial=0) <= 1 and x.min(initial=0) >= 0 and x.max(initial=0) <= 1
+    if not (in_range and np.abs(beta).max(initial=0) * x.max(initial=0) < 1):
         caches = [layer.forward(x[rows])[1] for rows in row_blocks(len(x), n)]
         P = np.concatenate([P for _, _, P, *_ in caches]) if caches else np.empty_like(x)
         return P, "plain"
@@ -60,7 +62,7 @@ def scaled(t):
     """(t / s, s), s = max |t|, without what is 1e-20 times smaller.
 
     y falls off exponentially with n. Where it comes near the smallest floats, t does too, and arithmetic with subnormal
-    numbers takes a hundred times as long.
+    numbers takes ten times as long and more.
     """
     s = np.abs(t).max(initial=0)
     if not 0 < s < np.inf:

@@ -9,8 +9,8 @@ Every coefficient is a function c of one raw number r, element by element, so dr
 return c and c′.
 
 θ and γ > 0 are the surprisals of α and β. What keeps γ positive? Not a softplus: γ = log(1 + e^r) gives
-β = 1 / (1 + e^r), the logistic under another name. With γ = e^r a step of r scales γ, and β moves by −β γ, that is
-β log(1/β): more than the β (1 − β) of the logistic where β is small, so weak inhibition does not get stuck there.
+β = 1 / (1 + e^r), the logistic under another name. With γ = e^r a step of r scales γ, and β moves by β γ in size,
+that is β log(1/β): more than the β (1 − β) of the logistic where β is small, so weak inhibition does not get stuck.
 
 At the start α = 1. Free β is U(±1/√m), as the listing has it, m = inhibitors. The others are positive: r is uniform
 between the values for β = b/e² and β = b = 1/√(m + 1), about the size of the free ones. All draw equally many random

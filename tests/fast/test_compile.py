@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from synann_np.fast import compile
+from synann_np.fast import compile, usable_cores
 from synann_np.fast.blocks import ConvPoolReluBlock, LayerBlock
 from synann_np.fast.synapse import FastSynapse
-from synann_np.layers import Conv2d, Flatten, Layer, Linear, LogSoftmax, MaxPool2d, ReLU
+from synann_np.layers import Conv2d, Flatten, Layer, Linear, LogSoftmax, MaxPool2d, ReLU, Synapse
 from synann_np.losses import nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
@@ -91,6 +91,42 @@ def test_what_is_not_the_pattern_runs_as_plain_layers(first):
     assert fast_grads.keys() == grads.keys()
     assert np.abs(dx - fast_dx).max() < 1e-5
     assert all(np.abs(grads[name] - fast_grads[name]).max() < 1e-4 for name in grads)
+
+
+class Doubled(Synapse):
+    """A user's own layer, made from one that is recognised."""
+
+    def forward(self, x, train=False):
+        y, cache = super().forward(x, train)
+        return 2 * y, cache
+
+
+class StepNumber(ReLU):
+    """A user's own layer that wants to know the step."""
+
+    draws_masks = True
+
+    def forward(self, x, train=False, step=0):
+        return x + step, None
+
+
+def test_layers_of_the_user_are_not_taken_for_those_that_they_derive_from():
+    rng = np.random.default_rng(0)
+    layers = [("step", StepNumber()), ("synapse", Doubled(6, rng=rng)), ("fc", Linear(6, 2, rng=rng))]
+    model = Sequential(layers)
+    x = rng.random((4, 6)).astype("float32")
+    expected, _ = model.forward(x, True, step=7)
+    y, _ = compile(model, threads=1).forward(x, True, step=7)
+    assert np.array_equal(y, expected)
+
+
+def test_limits_in_the_environment_are_respected(monkeypatch):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.setenv(name, "nonsense")
+    cores = usable_cores()
+    assert cores >= 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert usable_cores() == 1
 
 
 def test_parameters_are_shared_and_gradients_have_their_names():

@@ -140,6 +140,15 @@ def test_nan_is_passed_on_and_not_hidden():
     assert np.isfinite(y[[0, 2]]).all()
 
 
+@pytest.mark.parametrize(("beta", "x"), [(12.71227, 0.078664154), (0.1, 9.999999), (1.0, 1 - 2**-24)])
+def test_factors_next_to_zero_are_finite_whatever_made_them_small(beta, x):
+    layer, dy = Synapse(8), np.ones((2, 8), "float32")
+    layer.params["beta"][...] = beta
+    y, cache = FastSynapse(layer).forward(np.full((2, 8), x, "float32"))
+    dx, grads = FastSynapse(layer).backward(dy, cache)
+    assert all(np.isfinite(a).all() for a in (y, dx, *grads.values()))
+
+
 @pytest.mark.parametrize("name", ["uniform", "beta up to 0.999", "factors of any sign"])
 def test_backward_equals_numeric_gradients(name):
     x_of, beta_of, _ = CASES[name]
