@@ -41,7 +41,11 @@ class ConvPoolReluBlock(LayerBlock):
         self.dropout = dropout
 
     def forward(self, x, train, step, first_row):
-        self.layer.conv.check_input(x, "N", self.layer.conv.params["weight"].shape[1], "H", "W")
+        conv = self.layer.conv
+        conv.check_input(x, "N", conv.params["weight"].shape[1], "H", "W")
+        least_h, least_w = (k + 1 for k in conv.kernel_size)
+        if x.shape[2] < least_h or x.shape[3] < least_w:
+            raise ValueError(f"{conv} and pooling: expected {least_h} by {least_w} pixels or more, got {x.shape[2:]}")
         mask = None
         if train and self.dropout is not None:
             channels = (len(x), len(self.layer.conv.params["weight"]), 1, 1)

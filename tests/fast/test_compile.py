@@ -149,6 +149,12 @@ def test_equal_settings_give_equal_bits(threads):
     assert states[0] == states[1]
 
 
+@pytest.mark.parametrize("side", [4, 5])
+def test_images_too_small_for_one_window_are_refused_by_name(side):
+    with pytest.raises(ValueError, match="6 by 6 pixels or more, got"):
+        compile(SynaNN(), threads=1).forward(np.zeros((2, 1, side, side), "float32"))
+
+
 def test_an_error_in_a_block_reaches_the_caller():
     fast = compile(SynaNN(), threads=2)
     with pytest.raises(ValueError, match="Conv2d"):
