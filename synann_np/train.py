@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 from .data import batches, epoch_permutation
 from .losses import nll_loss
@@ -54,7 +55,8 @@ def fit(
     EvalRecord the epoch of the record, after a TrainRecord one less).
 
     Arguments:
-        model: Sequential, x (N, 1, 28, 28) -> log probabilities (N, K).
+        model: Sequential, x (N, 1, 28, 28) -> log probabilities (N, K). If it has a method train_steps, with the
+            arguments of the function below but the first, that makes the updates between two records.
         optimizer: has step(params, grads).
         train_set, test_set: (images (N, 28, 28) uint8, labels (N,)), host arrays.
         epochs: to end with, counted from the start of the run.
@@ -76,19 +78,39 @@ def fit(
     finished = step // batches_per_epoch if finished is None else finished
     if not 0 <= step - finished * batches_per_epoch <= batches_per_epoch:
         raise ValueError(f"fit: step {step} is not in epoch {finished + 1} of {batches_per_epoch} batches each")
+    run_steps = getattr(model, "train_steps", partial(train_steps, model))
     for epoch in range(finished + 1, epochs + 1):
-        first = step - (epoch - 1) * batches_per_epoch  # of the batches still to do
-        order = model.backend.asarray(epoch_permutation(total, seed, epoch)[first * batch_size :])
-        for batch, (x, targets) in enumerate(batches(images, labels, batch_size, order, model.dtype), start=first):
-            try:
-                loss = train_step(model, optimizer, x, targets, step)
-            except FloatingPointError as error:
-                raise NonFiniteLoss(_advice("NaN", epoch, step)) from error
-            step += 1
+        done = step - (epoch - 1) * batches_per_epoch  # batches of this epoch
+        order = model.backend.asarray(epoch_permutation(total, seed, epoch))
+        while done < batches_per_epoch:
+            batch = min(math.ceil(done / log_interval) * log_interval, batches_per_epoch - 1)  # the next one to record
+            chosen = order[done * batch_size : (batch + 1) * batch_size]
+            loss = run_steps(optimizer, images, labels, chosen, batch_size, step)
+            step, done = step + batch + 1 - done, batch + 1
             if batch % log_interval == 0:
                 yield _finite(TrainRecord(epoch, batch, batch * batch_size, total, step, _to_float(model, loss)))
         loss, correct = evaluate(model, *test_set, test_batch_size)
         yield _finite(EvalRecord(epoch, step, loss, correct, len(test_set[0])))
+
+
+def train_steps(model, optimizer, images, labels, order, batch_size, step):
+    """One update by every batch of a part of an epoch. Nothing waits for a device.
+
+    Arguments:
+        images (N, 28, 28) uint8, labels (N,): all of them, on the model's backend.
+        order: indices of the images to learn from, on the model's backend; the last batch may be a smaller one.
+        step: number of the first update.
+
+    Returns: loss of the last batch before its update, a scalar of the backend.
+
+    Raises: NonFiniteLoss at the first batch with NaN, on the host.
+    """
+    for number, (x, targets) in enumerate(batches(images, labels, batch_size, order, model.dtype), start=step):
+        try:
+            loss = train_step(model, optimizer, x, targets, number)
+        except FloatingPointError as error:
+            raise NonFiniteLoss(_advice("NaN", number)) from error
+    return loss
 
 
 def train_step(model, optimizer, x, labels, step):
@@ -137,13 +159,13 @@ def _to_float(model, scalar):
 
 def _finite(record):
     if not math.isfinite(record.loss):
-        raise NonFiniteLoss(_advice(record.loss, record.epoch, record.step))
+        raise NonFiniteLoss(_advice(record.loss, record.step))
     return record
 
 
-def _advice(loss, epoch, step):
+def _advice(loss, step):
     return (
-        f"the loss is {loss} in epoch {epoch} after {step} steps: training stopped, what was saved before is kept. "
+        f"the loss is {loss} after {step} steps: training stopped, what was saved before is kept. "
         "Try a smaller learning rate, and look for NaN or unscaled values in the data; --check-finite names the layer "
         "where it begins"
     )
