@@ -35,14 +35,16 @@ MAY_IMPORT = {
     "initializers": set(),
     "logistic": {"backend"},
     "safetensors_file": set(),
+    "schedules": set(),
     "version": set(),
     # arrays
+    "augment": {"backend", "counter_random"},
     "counter_random": {"backend"},
     "data": {"backend", "download", "idx"},
     "download": {"idx"},
     "gradcheck": {"backend"},
     "losses": {"backend"},
-    "optim": set(),
+    "optim": {"backend"},
     # layers know nothing of each other
     "layers": {"layers.*", "layers.base", "layers.sigmoid", "layers.synapse", "layers.synapse_tensor"},
     "layers.*": {"backend", "counter_random", "initializers", "layers.base"},
@@ -60,6 +62,8 @@ MAY_IMPORT = {
     "check_finite": {"backend", "sequential"},
     "explain": {"layers"},
     "fast": {"fast.*"},
+    "fast.cuda": {"fast.cuda.*"},
+    "fast.cuda.*": {"fast.cuda.*"},
     "fast.*": {"backend", "fast.*", "layers", "layers.base", "sequential"},
     "model_config": {"backend", "layers", "safetensors_file", "sequential"},
     "models": {"layers", "sequential"},
@@ -118,7 +122,7 @@ MAY_IMPORT = {
 
 # What is not NumPy is imported inside the function that needs it: the library, and which modules may do so.
 LAZY = {
-    "cupy": {"backend"},
+    "cupy": {"backend", "fast.cuda.launcher"},
     "matplotlib": set(FILES),
     "PIL": {"digits.photo_file"},
     "pooch": {"download"},
@@ -127,7 +131,7 @@ LAZY = {
 }
 
 # Modules and folders. The arguments of a program offer it by name.
-MAY_NAME_CUPY = {"backend", "fast.kernels", "kernels", "runs.arguments"}
+MAY_NAME_CUPY = {"backend", "fast.cuda", "runs.arguments"}
 
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "common", "core", "misc", "helpers"}
 

@@ -1,0 +1,84 @@
+"""Kernels of the table, launched with arguments that were checked: what CUDA itself would take silently and misread."""
+
+import numpy as np
+
+from .arrays import ARRAYS, shape_of
+from .kernels import KERNELS
+from .source import source
+
+
+class Launcher:
+    """Binds kernels to arrays. A subclass says how arrays look (array_type) and how a kernel is started (_start).
+
+    Arguments: dtype: of "real" arrays, "float32" or, for tests, "float64".
+    """
+
+    array_type = None
+
+    def __init__(self, dtype="float32"):
+        self.dtype = np.dtype(dtype)
+
+    def numpy_dtype(self, name):
+        """dtype of an array of the table."""
+        kind = ARRAYS[name][0]
+        return self.dtype if kind == "real" else np.dtype(kind)
+
+    def array_names(self, kernels):
+        """Names of all arrays that these kernels read or write, each once."""
+        return list(dict.fromkeys(name for kernel in kernels for name in KERNELS[kernel].arrays))
+
+    def bind(self, kernel, sizes, arrays):
+        """A function without arguments that launches the kernel on these arrays.
+
+        Arguments:
+            kernel: name of an entry point.
+            sizes: dict of int; may hold more than is needed.
+            arrays: dict name -> array; may hold more than is needed. They are kept, not copied.
+
+        Raises: KeyError (kernel, size or array missing); TypeError, ValueError for an array of another type, dtype or
+        shape, or one that is not C-contiguous.
+        """
+        entry = KERNELS[kernel]
+        if missing := [name for name in entry.arrays if name not in arrays]:
+            raise KeyError(f"{kernel}: missing arrays {missing}")
+        if missing := [name for name in entry.sizes if name not in sizes]:
+            raise KeyError(f"{kernel}: missing sizes {missing}")
+        for name in entry.arrays:
+            self._check(kernel, name, arrays[name], shape_of(name, sizes))
+        for name in entry.sizes:
+            if not 0 <= sizes[name] < 2**31 or (sizes[name] == 0 and name != "offset"):
+                raise ValueError(f"{kernel}: size {name} = {sizes[name]}, expected a positive int32")
+        arguments = [*(arrays[name] for name in entry.arrays), *(np.int32(sizes[name]) for name in entry.sizes)]
+        return self._start(kernel, entry.grid(sizes), entry.block, arguments)
+
+    def launch(self, kernel, sizes, arrays):
+        """bind, and launch once."""
+        self.bind(kernel, sizes, arrays)()
+
+    def _check(self, kernel, name, array, shape):
+        if not isinstance(array, self.array_type):
+            raise TypeError(f"{kernel}: {name} is {type(array).__name__}, expected {self.array_type.__name__}")
+        if array.dtype != self.numpy_dtype(name):
+            raise TypeError(f"{kernel}: {name} is {array.dtype}, expected {self.numpy_dtype(name)}")
+        if tuple(array.shape) != shape:
+            raise ValueError(f"{kernel}: {name} has shape {tuple(array.shape)}, expected {shape}")
+        if not array.flags.c_contiguous:
+            raise ValueError(f"{kernel}: {name} is not C-contiguous")
+
+    def _start(self, kernel, grid, block, arguments):
+        raise NotImplementedError
+
+
+class CupyLauncher(Launcher):
+    """Launches on the current device and the current stream. Compiles once, with NVRTC, on the first kernel."""
+
+    def __init__(self, dtype="float32"):
+        import cupy
+
+        super().__init__(dtype)
+        self.array_type = cupy.ndarray
+        self.module = cupy.RawModule(code=source(dtype), options=("-std=c++17",))
+
+    def _start(self, kernel, grid, block, arguments):
+        function, arguments = self.module.get_function(kernel), tuple(arguments)
+        return lambda: function(grid, (block,), arguments)
