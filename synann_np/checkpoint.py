@@ -56,7 +56,7 @@ def save(path, model, optimizer=None, training=None):
     Arguments:
         path: the file; its name ends in .safetensors by custom.
         model: Sequential of layers of `synann_np.layers`, on any backend: the file does not tell.
-        optimizer: its state is saved too; every attribute must be a number or a dict name -> array.
+        optimizer: its state is saved too; every attribute must be a number, a tuple of numbers or a dict name -> array.
         training: dict of JSON values to come back with the file.
 
     Raises: OSError if the file cannot be written (the old one is then untouched), TypeError for a layer that could not
@@ -137,21 +137,30 @@ def restore_optimizer(checkpoint, optimizer, model):
     """
     saved, name_of_class = checkpoint.optimizer, type(optimizer).__name__
     attributes = vars(optimizer)
-    numbers = {key for key, value in attributes.items() if not isinstance(value, dict)}
-    if saved.get("class") != name_of_class or not _are_numbers(saved.get("numbers"), numbers):
+    numbers = {key: value for key, value in attributes.items() if not isinstance(value, dict)}
+    if saved.get("class") != name_of_class or not _are_like(saved.get("numbers"), numbers):
         raise CheckpointError(f"{checkpoint.path}: no state of an optimiser {name_of_class}; start a new run")
-    arrays = {key: {} for key in attributes.keys() - numbers}
+    arrays = {key: {} for key in attributes.keys() - numbers.keys()}
     for full_name, a in checkpoint.optimizer_arrays.items():
         key, _, name = full_name.partition(".")
         if key not in arrays or name not in model.params or model.params[name].shape != a.shape:
             raise CheckpointError(f"{checkpoint.path}: {PREFIX}{full_name} does not fit the model; start a new run")
         arrays[key][name] = model.backend.xp.array(a, dtype=model.params[name].dtype)
     for key, value in {**saved["numbers"], **arrays}.items():
-        setattr(optimizer, key, value)
+        setattr(optimizer, key, tuple(value) if isinstance(value, list) else value)
 
 
-def _are_numbers(saved, names):
-    return isinstance(saved, dict) and saved.keys() == names and all(isinstance(v, int | float) for v in saved.values())
+def _are_like(saved, numbers):
+    """Whether a value out of JSON is a dict of the same names with a number for a number, a list for a tuple."""
+
+    def alike(a, b):
+        if isinstance(b, tuple):
+            return isinstance(a, list) and len(a) == len(b) and all(map(alike, a, b))
+        return isinstance(a, int | float)
+
+    return (
+        isinstance(saved, dict) and saved.keys() == numbers.keys() and all(alike(saved[k], numbers[k]) for k in saved)
+    )
 
 
 def _optimizer_arrays(optimizer):

@@ -29,7 +29,7 @@ from synann_np.layers import (
     SynapseTensor,
 )
 from synann_np.models import SynaNN
-from synann_np.optim import SGD
+from synann_np.optim import SGD, Adam, AdamW
 from synann_np.safetensors_file import encode, read
 from synann_np.sequential import Sequential
 from synann_np.train import train_step
@@ -58,8 +58,8 @@ def every_layer(rng, dtype="float32"):
     return Sequential(layers, dtype)
 
 
-def trained(model, x, labels, steps=3):
-    optimizer = SGD(0.05, 0.9, 1e-4, nesterov=True)
+def trained(model, x, labels, steps=3, optimizer=None):
+    optimizer = optimizer or SGD(0.05, 0.9, 1e-4, nesterov=True)
     for step in range(steps):
         train_step(model, optimizer, x, labels, step)
     return optimizer
@@ -86,14 +86,26 @@ def test_a_model_of_every_layer_is_rebuilt_from_its_file_alone(tmp_path, rng, ba
     assert used >= set(layers.__all__) - {"Layer", "SynapseGraph"}, "a layer class is missing in this test"
 
 
-def test_training_goes_on_as_if_nothing_had_happened(tmp_path, rng, batch):
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SGD(0.05, 0.9, 1e-4, nesterov=True),
+        lambda: Adam(0.01, (0.8, 0.95), 1e-6, 0.1, decay_vectors=False),
+        lambda: AdamW(0.01, (0.5, 0.9)),
+    ],
+    ids=["SGD", "Adam", "AdamW"],
+)
+def test_training_goes_on_as_if_nothing_had_happened(tmp_path, rng, batch, make):
     model = every_layer(rng)
-    optimizer = trained(model, *batch)
+    optimizer = trained(model, *batch, optimizer=make())
     synann_np.save(tmp_path / "m.safetensors", model, optimizer, {"step": 3})
     saved = read_checkpoint(tmp_path / "m.safetensors")
     assert saved.training == {"step": 3}
-    again, its_optimizer = saved.build(), SGD(1.0)
+    again, its_optimizer = saved.build(), type(optimizer)(lr=1.0)
     restore_optimizer(saved, its_optimizer, again)
+    assert {k: v for k, v in vars(its_optimizer).items() if not isinstance(v, dict)} == {
+        k: v for k, v in vars(optimizer).items() if not isinstance(v, dict)
+    }
     for step in range(3, 6):
         train_step(model, optimizer, *batch, step)
         train_step(again, its_optimizer, *batch, step)
@@ -167,6 +179,16 @@ def test_optimiser_of_another_class_or_none_is_refused(tmp_path, rng, batch):
             restore_optimizer(read_checkpoint(tmp_path / name), optimizer, model)
     with pytest.raises(CheckpointError, match="does not fit the model"):
         restore_optimizer(read_checkpoint(tmp_path / "with"), SGD(0.1), SynaNN())
+
+
+@pytest.mark.parametrize("betas", [0.9, [0.9], [0.9, "0.9"], [0.9, 0.9, 0.9], "99", None])
+def test_forged_betas_are_refused(tmp_path, betas):
+    model = Sequential([("fc", Linear(3, 2))])
+    optimizer = Adam()
+    optimizer.betas = betas
+    synann_np.save(tmp_path / "m", model, optimizer)
+    with pytest.raises(CheckpointError, match="no state of an optimiser Adam"):
+        restore_optimizer(read_checkpoint(tmp_path / "m"), Adam(), model)
 
 
 def test_a_layer_that_could_not_be_loaded_again_is_refused_when_saving(tmp_path):

@@ -4,7 +4,8 @@ import math
 import numpy as np
 import pytest
 
-from synann_np.optim import SGD
+import strict_device
+from synann_np.optim import SGD, Adam, AdamW
 
 
 def one_weight_by_pytorchs_rule(p, gradients, lr, momentum, weight_decay, nesterov):
@@ -142,3 +143,140 @@ def test_a_refused_step_has_moved_nothing():
     with pytest.raises(ValueError, match="b has shape"):
         SGD(0.1).step(params, {"a": np.ones(2), "b": np.ones(2)})
     assert np.array_equal(params["a"], np.ones(2))
+
+
+# Adam and AdamW
+
+
+def one_weight_by_adam(p, gradients, lr, betas, eps, weight_decay, decoupled):
+    """PyTorch's documentation of Adam and AdamW for a single number."""
+    m = v = 0.0
+    for t, g in enumerate(gradients, start=1):
+        if decoupled:
+            p = p - lr * weight_decay * p
+        else:
+            g = g + weight_decay * p
+        m = betas[0] * m + (1 - betas[0]) * g
+        v = betas[1] * v + (1 - betas[1]) * g * g
+        m_hat = m / (1 - betas[0] ** t)
+        v_hat = v / (1 - betas[1] ** t)
+        p = p - lr * m_hat / (math.sqrt(v_hat) + eps)
+    return p
+
+
+ADAMS = [
+    {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+    for lr, betas, eps, weight_decay in itertools.product(
+        [0.1, 0.003], [(0.9, 0.999), (0.0, 0.5), (0.5, 0.0)], [1e-8, 0.3], [0.0, 0.2]
+    )
+]
+both = pytest.mark.parametrize("kind", [Adam, AdamW])
+
+
+@both
+@pytest.mark.parametrize("rule", ADAMS, ids=str)
+def test_five_steps_of_adam_equal_pytorchs_rule_number_by_number(kind, rule, rng):
+    params = {"a.weight": rng.standard_normal((2, 3)), "a.bias": rng.standard_normal(3)}
+    start = {name: p.copy() for name, p in params.items()}
+    steps = [{name: rng.standard_normal(p.shape) for name, p in params.items()} for _ in range(5)]
+    optimizer = kind(**rule)
+    for grads in steps:
+        optimizer.step(params, grads)
+    assert optimizer.steps == 5
+    for name, p in params.items():
+        for index in np.ndindex(*p.shape):
+            gradients = [float(grads[name][index]) for grads in steps]
+            expected = one_weight_by_adam(float(start[name][index]), gradients, **rule, decoupled=kind is AdamW)
+            assert p[index] == pytest.approx(expected, rel=1e-12, abs=1e-14)
+
+
+@both
+def test_adam_moves_parameters_in_place_leaves_gradients_and_keeps_float32(kind, rng):
+    p, g = rng.standard_normal((2, 3)).astype("float32"), rng.standard_normal((2, 3)).astype("float32")
+    g.flags.writeable = False
+    params, before, optimizer = {"w": p}, p.copy(), kind(0.1, weight_decay=0.1)
+    for _ in range(3):
+        optimizer.step(params, {"w": g})
+    assert params["w"] is p
+    assert (p != before).all()
+    assert {a.dtype for a in (p, optimizer.mean["w"], optimizer.mean_square["w"])} == {np.dtype("float32")}
+
+
+@both
+def test_adam_does_not_keep_the_array_of_a_gradient(kind):
+    """A caller may write the next gradient into the same array."""
+    g = np.array([1.0, 2.0])
+    optimizer = kind()
+    optimizer.step({"w": np.zeros(2)}, {"w": g})
+    g[...] = 99
+    np.testing.assert_allclose(optimizer.mean["w"], [0.1, 0.2])
+    np.testing.assert_allclose(optimizer.mean_square["w"], [0.001, 0.004])
+
+
+@both
+def test_the_first_step_of_adam_is_the_learning_rate_in_the_direction_of_the_sign(kind):
+    p = np.zeros(3)
+    kind(0.25, eps=0.0, weight_decay=0).step({"w": p}, {"w": np.array([1e-6, -5.0, 300.0])})
+    np.testing.assert_allclose(p, [-0.25, 0.25, -0.25])
+
+
+@both
+def test_a_gradient_of_zero_moves_nothing_in_adam(kind):
+    p = np.ones(2)
+    kind(weight_decay=0).step({"w": p}, {"w": np.zeros(2)})
+    np.testing.assert_array_equal(p, [1, 1])
+
+
+@both
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"lr": -1}, "expected lr >= 0"),
+        ({"eps": math.nan}, "expected eps >= 0"),
+        ({"weight_decay": -0.1}, "expected weight_decay >= 0"),
+        ({"betas": (0.9, 1.0)}, r"two betas in \[0, 1\), got \(0.9, 1.0\)"),
+        ({"betas": (-0.1, 0.9)}, "two betas"),
+        ({"betas": (math.nan, 0.9)}, "two betas"),
+        ({"betas": (0.9,)}, "two betas"),
+    ],
+)
+def test_arguments_out_of_range_are_refused_by_name(kind, arguments, words):
+    with pytest.raises(ValueError, match=f"{kind.__name__}: .*{words}"):
+        kind(**arguments)
+
+
+@both
+def test_a_refused_step_of_adam_has_changed_nothing(kind):
+    params, optimizer = {"a": np.ones(2), "b": np.ones(3)}, kind(weight_decay=0.5)
+    with pytest.raises(ValueError, match=f"{kind.__name__}: b has shape"):
+        optimizer.step(params, {"a": np.ones(2), "b": np.ones(2)})
+    with pytest.raises(ValueError, match=f"{kind.__name__}: params and grads differ in .'b'"):
+        optimizer.step(params, {"a": np.ones(2)})
+    assert np.array_equal(params["a"], np.ones(2))
+    assert (optimizer.steps, optimizer.mean, optimizer.mean_square) == (0, {}, {})
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_weight_decay_spares_vectors_only_if_asked(kind):
+    for decay_vectors in (True, False):
+        params = {"weight": np.ones((2, 1)), "bias": np.ones(2)}
+        kind(0.1, weight_decay=0.5, decay_vectors=decay_vectors).step(
+            params, {name: np.zeros_like(p) for name, p in params.items()}
+        )
+        assert (params["weight"] < 1).all()
+        assert (params["bias"] < 1).all() is np.bool(decay_vectors)
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9, 0.1, True), lambda: Adam(0.1), lambda: AdamW(0.1)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_device_moves_parameters_as_the_host_does(make, dtype, rng):
+    device = strict_device.backend()
+    here = {"w": rng.standard_normal((2, 3)).astype(dtype), "b": rng.standard_normal(3).astype(dtype)}
+    there = {name: device.asarray(p.copy()) for name, p in here.items()}
+    ours, theirs = make(), make()
+    for _ in range(3):
+        grads = {name: rng.standard_normal(p.shape).astype(dtype) for name, p in here.items()}
+        ours.step(here, grads)
+        theirs.step(there, {name: device.asarray(g) for name, g in grads.items()})
+    for name, p in here.items():
+        np.testing.assert_array_equal(device.to_host(there[name]), p)
