@@ -55,8 +55,8 @@ def fit(
     EvalRecord the epoch of the record, after a TrainRecord one less).
 
     Arguments:
-        model: Sequential, x (N, 1, 28, 28) -> log probabilities (N, K). If it has a method train_steps, with the
-            arguments of the function below but the first, that makes the updates between two records.
+        model: Sequential, x (N, 1, 28, 28) -> log probabilities (N, K). If it has methods train_steps and evaluate,
+            with the arguments of the functions below but the first, they take the place of these functions.
         optimizer: has step(params, grads).
         train_set, test_set: (images (N, 28, 28) uint8, labels (N,)), host arrays.
         epochs: to end with, counted from the start of the run.
@@ -79,6 +79,7 @@ def fit(
     if not 0 <= step - finished * batches_per_epoch <= batches_per_epoch:
         raise ValueError(f"fit: step {step} is not in epoch {finished + 1} of {batches_per_epoch} batches each")
     run_steps = getattr(model, "train_steps", partial(train_steps, model))
+    run_evaluation = getattr(model, "evaluate", partial(evaluate, model))
     for epoch in range(finished + 1, epochs + 1):
         done = step - (epoch - 1) * batches_per_epoch  # batches of this epoch
         order = model.backend.asarray(epoch_permutation(total, seed, epoch))
@@ -89,7 +90,7 @@ def fit(
             step, done = step + batch + 1 - done, batch + 1
             if batch % log_interval == 0:
                 yield _finite(TrainRecord(epoch, batch, batch * batch_size, total, step, _to_float(model, loss)))
-        loss, correct = evaluate(model, *test_set, test_batch_size)
+        loss, correct = run_evaluation(*test_set, test_batch_size)
         yield _finite(EvalRecord(epoch, step, loss, correct, len(test_set[0])))
 
 
