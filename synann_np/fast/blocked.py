@@ -12,7 +12,9 @@ ROWS = 100  # at a time: their columns of a convolution still fit a cache
 class Blocked(Sequential):
     """Blocks (see blocks.py) on at most ROWS rows at a time until something mixes the rows, then layers as they are.
 
-    Gradients are added in the order of the parts, so that equal settings give equal bits.
+    Gradients are added in the order of the parts, so that equal settings give equal bits. An evaluation keeps no caches
+    of the blocks: the memory that they fill is not in the processor's caches when it is wanted again. Should backward
+    be called after all, it runs the blocks again.
     """
 
     def __init__(self, model, by_rows, joint):
@@ -20,32 +22,49 @@ class Blocked(Sequential):
         self.by_rows, self.joint = by_rows, joint
 
     def forward(self, x, train=False, step=0):
-        parts = [slice(i, i + ROWS) for i in range(0, len(x), ROWS)] or [slice(0, 0)]
-        outputs, part_caches = [], []
-        for rows in parts:
-            y, caches = x[rows], []
-            for block in self.by_rows:
-                y, cache = block.forward(y, train, step, rows.start)
-                caches.append(cache)
-            outputs.append(y)
-            part_caches.append(caches)
-        y, joint_caches = self.joint.forward(_together(outputs), train, step)
-        return y, (parts, part_caches, joint_caches)
+        y, row_caches = forward_by_rows(self.by_rows, x, train, step, keep=train)
+        y, joint_caches = self.joint.forward(y, train, step)
+        return y, (row_caches if train else x, joint_caches)
 
     def backward(self, dy, caches):
-        parts, part_caches, joint_caches = caches
+        row_caches, joint_caches = caches
         dy, joint_grads = self.joint.backward(dy, joint_caches)
-        inputs, part_grads = [], []
-        for rows, caches in zip(parts, part_caches, strict=True):
-            dx, grads = dy[rows], {}
-            for block, cache in zip(reversed(self.by_rows), reversed(caches), strict=True):
-                dx, block_grads = block.backward(dx, cache)
-                grads |= block_grads
-            inputs.append(dx)
-            part_grads.append(grads)
-        dx = None if inputs[0] is None else _together(inputs)
-        grads = {name: reduce(np.add, [grads[name] for grads in part_grads]) for name in part_grads[0]}
+        if not isinstance(row_caches, list):
+            _, row_caches = forward_by_rows(self.by_rows, row_caches)
+        dx, grads = backward_by_rows(self.by_rows, dy, row_caches)
         return dx, grads | joint_grads
+
+
+def forward_by_rows(blocks, x, train=False, step=0, first_row=0, keep=True):
+    """y, caches of x (N, ...) by parts; caches is a list of (number of rows, cache of each block), one for each part.
+
+    first_row: number of the first row of x in the batch. keep=False: no caches, an empty list.
+    """
+    outputs, caches = [], []
+    for start in range(0, max(len(x), 1), ROWS):
+        y, part_caches = x[start : start + ROWS], []
+        for block in blocks:
+            y, cache = block.forward(y, train, step, first_row + start)
+            part_caches.append(cache if keep else None)
+        outputs.append(y)
+        if keep:
+            caches.append((len(y), part_caches))
+    return _together(outputs), caches
+
+
+def backward_by_rows(blocks, dy, caches):
+    """dx (None if the first block does not know it), gradients with dotted names."""
+    inputs, grads, start = [], [], 0
+    for rows, part_caches in caches:
+        dx, part_grads = dy[start : start + rows], {}
+        start += rows
+        for block, cache in zip(reversed(blocks), reversed(part_caches), strict=True):
+            dx, block_grads = block.backward(dx, cache)
+            part_grads |= block_grads
+        inputs.append(dx)
+        grads.append(part_grads)
+    grads = {name: reduce(np.add, [part[name] for part in grads]) for name in grads[0]}
+    return None if inputs[0] is None else _together(inputs), grads
 
 
 def _together(parts):

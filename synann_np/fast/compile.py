@@ -1,13 +1,17 @@
 """From a plain Sequential to a faster model with the same parameters."""
 
 import os
+import platform
+import sys
 
-from ..layers import Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse
+from ..layers import Dropout, Dropout2d
 from ..sequential import Sequential
 from .blocked import Blocked
-from .blocks import ConvPoolReluBlock, DropoutBlock, LayerBlock
+from .blocks import ConvPoolReluBlock
+from .fuse import fuse
 from .memory import keep_freed_memory
-from .synapse import FastSynapse
+from .ranked import Ranked
+from .shared_memory import MOST_RANKS
 
 
 def compile(model, threads=None, input_gradient=True):
@@ -35,16 +39,16 @@ def compile(model, threads=None, input_gradient=True):
     threads = usable_cores() if threads is None else threads
     if threads < 1:
         raise ValueError(f"compile: expected at least one thread, got {threads}")
-    import threadpoolctl  # importing the package needs NumPy only
-
-    threadpoolctl.threadpool_limits(threads, user_api="blas")
-    keep_freed_memory()
     names = list(model.layers)
     mixing = [i for i, name in enumerate(names) if _needs_the_whole_batch(model.layers[name])]
     first_joint = mixing[0] if mixing else len(names)
-    by_rows = fuse(names[:first_joint], model.layers, input_gradient)
+    rows = {name: model.layers[name] for name in names[:first_joint]}
+    by_rows = fuse(rows, input_gradient)
     joint = Sequential([(name, model.layers[name]) for name in names[first_joint:]], model.dtype, model.backend)
-    return Blocked(model, by_rows, joint)
+    ranks = min(threads, MOST_RANKS) if _may_be_shared_out(rows, by_rows, model.dtype) else 1
+    _limit_blas(threads if ranks == 1 else 1)
+    keep_freed_memory()
+    return Blocked(model, by_rows, joint) if ranks == 1 else Ranked(model, rows, by_rows, joint, ranks, input_gradient)
 
 
 def usable_cores():
@@ -61,33 +65,24 @@ def _needs_the_whole_batch(layer):
     return layer.mixes_rows or (layer.draws_masks and type(layer) not in (Dropout, Dropout2d))
 
 
-def fuse(names, layers, input_gradient):
-    """The layers of these names as a list of blocks. The first block need not know dx without input_gradient."""
-    blocks = []
-    while names:
-        wants_dx = input_gradient or bool(blocks)
-        count, block = _conv_pool_relu(names, layers, wants_dx) or _single(names[0], layers[names[0]])
-        blocks.append(block)
-        names = names[count:]
-    return blocks
+def _may_be_shared_out(rows, by_rows, dtype):
+    """Whether other processes can compute these layers, and it may pay: there are convolutions, where the work is.
+
+    They import the layers of this package, but not those of the user. SharedMemory relies on x86, on Linux's memfd.
+    """
+    package = __name__.partition(".")[0]
+    return (
+        sys.platform == "linux"
+        and platform.machine() == "x86_64"
+        and bool(sys.executable)
+        and any(isinstance(block, ConvPoolReluBlock) for block in by_rows)
+        and all(type(layer).__module__.startswith(f"{package}.layers.") for layer in rows.values())
+        and all(p.dtype == dtype for layer in rows.values() for p in layer.params.values())
+        and not any(layer.buffers for layer in rows.values())
+    )
 
 
-def _conv_pool_relu(names, layers, wants_dx):
-    chain = [layers[name] for name in names[:4]]
-    dropout = chain.pop(1) if len(chain) > 1 and type(chain[1]) is Dropout2d else None
-    if len(chain) < 3 or [type(layer) for layer in chain[:3]] != [Conv2d, MaxPool2d, ReLU]:
-        return None
-    conv, pool = chain[:2]
-    if any(k % 2 == 0 for k in conv.kernel_size):
-        return None
-    if conv.stride != (1, 1) or conv.padding != (0, 0) or pool.kernel_size != (2, 2) or pool.stride != (2, 2):
-        return None
-    return 3 + (dropout is not None), ConvPoolReluBlock(names[0], conv, dropout, wants_dx)
+def _limit_blas(threads):
+    import threadpoolctl  # importing the package needs NumPy only
 
-
-def _single(name, layer):
-    if type(layer) is Synapse:
-        return 1, LayerBlock(name, FastSynapse(layer))
-    if type(layer) in (Dropout, Dropout2d):
-        return 1, DropoutBlock(name, layer)
-    return 1, LayerBlock(name, layer)
+    threadpoolctl.threadpool_limits(threads, user_api="blas")

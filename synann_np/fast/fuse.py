@@ -1,0 +1,37 @@
+"""Which layers are recognised, and what stands in their place."""
+
+from ..layers import Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse
+from .blocks import ConvPoolReluBlock, DropoutBlock, LayerBlock
+from .synapse import FastSynapse
+
+
+def fuse(layers, input_gradient=True):
+    """Layers (dict name -> layer) as a list of blocks. The first block need not know dx without input_gradient."""
+    names, blocks = list(layers), []
+    while names:
+        wants_dx = input_gradient or bool(blocks)
+        count, block = _conv_pool_relu(names, layers, wants_dx) or _single(names[0], layers[names[0]])
+        blocks.append(block)
+        names = names[count:]
+    return blocks
+
+
+def _conv_pool_relu(names, layers, wants_dx):
+    chain = [layers[name] for name in names[:4]]
+    dropout = chain.pop(1) if len(chain) > 1 and type(chain[1]) is Dropout2d else None
+    if len(chain) < 3 or [type(layer) for layer in chain[:3]] != [Conv2d, MaxPool2d, ReLU]:
+        return None
+    conv, pool = chain[:2]
+    if any(k % 2 == 0 for k in conv.kernel_size):
+        return None
+    if conv.stride != (1, 1) or conv.padding != (0, 0) or pool.kernel_size != (2, 2) or pool.stride != (2, 2):
+        return None
+    return 3 + (dropout is not None), ConvPoolReluBlock(names[0], conv, dropout, wants_dx)
+
+
+def _single(name, layer):
+    if type(layer) is Synapse:
+        return 1, LayerBlock(name, FastSynapse(layer))
+    if type(layer) in (Dropout, Dropout2d):
+        return 1, DropoutBlock(name, layer)
+    return 1, LayerBlock(name, layer)

@@ -1,0 +1,179 @@
+"""A Blocked model whose rows are shared out to several processes."""
+
+import os
+import threading
+
+import numpy as np
+
+from .blocked import Blocked, backward_by_rows, forward_by_rows
+from .rank_team import RankTeam
+from .shared_memory import BACKWARD, DESCRIBE, FORWARD, Batch, Word
+
+
+class Ranked(Blocked):
+    """Blocked, with every batch cut into as many parts as there are ranks: processes with one thread of BLAS each.
+
+    This process is rank 0. It does what the serial model does, but of the part by rows only its share. The others hold
+    the same blocks over the same parameters, which were moved to shared memory: the layers' dicts hold them as before,
+    but arrays taken out of the dicts earlier are no longer those of the model. A step is
+
+        rank 0                                       the others
+        rows of x into shared memory
+        forward by rows                              forward by rows, y into shared memory, caches kept
+        the layers behind, the loss, backward
+        rows of dy into shared memory
+        backward by rows                             backward by rows, gradients into shared memory
+        sum of the gradients in the order of the
+        ranks; the optimiser
+
+    so that equal settings give equal bits, and other numbers of ranks differ by rounding. The processes start with the
+    first batch and end with close(), with this object or with this process, whatever ends it. Idle ones sleep. Rank 0
+    does all the rows of a batch of fewer rows than ranks, of what does not fit the shared memory, in a fork of this
+    process, and after close().
+
+    Arguments: rows: dict name -> layer of the part by rows. by_rows, joint: as Blocked. ranks: at least 2.
+
+    Raises: ChildProcessError (forward, backward) if one of the others is dead; the model is then closed, its weights
+    are whole. An exception in another rank is raised here, with its traceback as a note.
+    """
+
+    def __init__(self, model, rows, by_rows, joint, ranks, input_gradient):
+        super().__init__(model, by_rows, joint)
+        self.rows, self.input_gradient, self.owner = rows, input_gradient, os.getpid()
+        shapes = {name: p.shape for name, p in self._row_params()}
+        self.team = RankTeam(ranks, np.dtype(model.dtype).str, shapes)
+        self.lock, self.closed = threading.Lock(), False
+        self.calls, self.dropped, self.described, self.batches = 0, [], None, {}
+        self._move_params()
+
+    def forward(self, x, train=False, step=0):
+        with self.lock:
+            batch = self._batch(x)
+            shared = batch is not None and self._forward(batch, x, train, step)
+        if not shared:
+            return super().forward(x, train, step)
+        y, call = shared
+        y, joint_caches = self.joint.forward(y, train, step)
+        return y, (call if train else x, joint_caches)
+
+    def backward(self, dy, caches):
+        call, joint_caches = caches
+        if not isinstance(call, _Call):
+            return super().backward(dy, caches)
+        dy, joint_grads = self.joint.backward(dy, joint_caches)
+        with self.lock:
+            dx, grads = self._backward(call, dy)
+        return dx, grads | joint_grads
+
+    def close(self):
+        """End the other processes; if there are none, nothing happens."""
+        with self.lock:
+            self.closed = True
+            self.team.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def _forward(self, batch, x, train, step):
+        self.calls += 1
+        call = _Call(self.calls, batch, self.dropped)
+        for part, rows in zip(batch.x[1:], batch.rows[1:], strict=True):
+            part[...] = x[rows]
+        words, gone = self.team.memory.words, self.dropped[: Word.MOST_DROPPED]
+        del self.dropped[: len(gone)]
+        words[Word.CALL], words[Word.ROWS], words[Word.STEP], words[Word.TRAIN] = call.number, len(x), step, bool(train)
+        words[Word.DROPPED] = len(gone)
+        for i, number in enumerate(gone, start=Word.DROPPED_CALLS):
+            words[i] = number
+        own = batch.rows[0]
+        y, call.caches = self._order(FORWARD, lambda: forward_by_rows(self.by_rows, x[own], train, step, keep=train))
+        batch.y[own] = y
+        return batch.y.copy(), call
+
+    def _backward(self, call, dy):
+        if self.closed:
+            raise ChildProcessError("backward: the processes that hold the caches of this call are gone")
+        batch = call.batch
+        if dy.shape != batch.dy.shape:
+            raise ValueError(f"backward: expected the gradient of y {batch.dy.shape}, got {dy.shape}")
+        own, others = batch.rows[0], slice(batch.rows[1].start, None)
+        batch.dy[others] = dy[others]
+        self.team.memory.words[Word.CALL] = call.number
+        dx, grads = self._order(BACKWARD, lambda: backward_by_rows(self.by_rows, dy[own], call.caches))
+        for name in grads:
+            for of_rank in self.team.memory.grads[1:]:
+                grads[name] = grads[name] + of_rank[name]
+        return None if dx is None else np.concatenate([dx, *batch.dx[1:]]), grads
+
+    def _order(self, *arguments):
+        try:
+            return self.team.order(*arguments)
+        except ChildProcessError:
+            self.closed = True
+            raise
+
+    def _batch(self, x):
+        """Shared arrays for the batch x, the others ready for it; None where rank 0 does all the rows."""
+        N, memory = len(x), self.team.memory
+        if self.closed or len(x) < memory.ranks or x.dtype != memory.dtype or os.getpid() != self.owner:
+            return None
+        now = [x.shape[1:], np.geterr(), *self._settings()]
+        if not _same(now, self.described):
+            y, _ = forward_by_rows(self.by_rows, x[:1], keep=False)  # it refuses what is wrong, and y has a shape
+            if y.dtype != memory.dtype or not self._move_params():
+                return None
+            if not self.team.running:
+                self.team.start()
+            now = [x.shape[1:], np.geterr(), *self._settings()]
+            self.y_row, self.batches = y.shape[1:], {}
+            description = self.rows, self.input_gradient, x.shape[1:], self.y_row, now[1]
+            self._order(DESCRIBE, lambda: None, self.team.written(description))
+            self.described = now
+        if N not in self.batches:
+            try:
+                self.batches[N] = Batch(memory, N, x.shape[1:], self.y_row)
+            except ValueError:
+                return None
+        return self.batches[N]
+
+    def _row_params(self):
+        return [(f"{name}.{key}", p) for name, layer in self.rows.items() for key, p in layer.params.items()]
+
+    def _settings(self):
+        """Whatever the layers hold: of what changes, the others must be told."""
+        return [v for layer in self.rows.values() for held in (vars(layer), layer.params) for v in held.values()]
+
+    def _move_params(self):
+        """Whether all parameters could be moved to where the others see them."""
+        shared = self.team.memory.params
+        params = self._row_params()
+        if any(
+            name not in shared or p.shape != shared[name].shape or p.dtype != shared[name].dtype for name, p in params
+        ):
+            return False
+        for name, p in params:
+            if p is not shared[name]:
+                shared[name][...] = p
+                layer, _, key = name.partition(".")
+                self.rows[layer].params[key] = shared[name]
+        return True
+
+
+class _Call:
+    """A forward call: what rank 0 keeps of it. When it goes, the others may drop their caches of it."""
+
+    def __init__(self, number, batch, dropped):
+        self.number, self.batch, self.dropped, self.caches = number, batch, dropped, None
+
+    def __del__(self):
+        self.dropped.append(self.number)
+
+
+def _same(now, before):
+    """The very same things (or equal tuples and dicts of settings)."""
+    if before is None or len(now) != len(before) or now[:2] != before[:2]:
+        return False
+    return all(a is b for a, b in zip(now[2:], before[2:], strict=True))
