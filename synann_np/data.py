@@ -87,7 +87,7 @@ def normalise(images, dtype="float32", mean=MEAN, std=STD):
     return x[None].transpose(3, 0, 1, 2)  # (N, 1, H, W)
 
 
-def batches(images, labels, batch_size, permutation=None, dtype="float32"):
+def batches(images, labels, batch_size, permutation=None, dtype="float32", augment=None, step=0):
     """Iterate over normalised batches; the last one holds the rest.
 
     Arguments:
@@ -95,6 +95,9 @@ def batches(images, labels, batch_size, permutation=None, dtype="float32"):
         batch_size: at least 1.
         permutation: integer indices on the same backend, in the order wanted (fewer than N walk through a
             part). Their range is not checked: a GPU wraps wrong ones around silently. None walks in order.
+        augment: function of (images (batch_size, H, W) uint8, step) -> images, uint8, on the same backend; None leaves
+            them as they are.
+        step: of the first batch; it counts up.
 
     Yields:
         x (batch_size, 1, H, W) as of `normalise`, labels (batch_size,)
@@ -112,11 +115,12 @@ def batches(images, labels, batch_size, permutation=None, dtype="float32"):
 
     def walk():
         count = len(images) if permutation is None else len(permutation)
-        for start in range(0, count, batch_size):
+        for number, start in enumerate(range(0, count, batch_size)):
             chosen = slice(start, start + batch_size)
             if permutation is not None:
                 chosen = permutation[chosen]
-            yield normalise(images[chosen], dtype), labels[chosen]
+            pixels = images[chosen] if augment is None else augment(images[chosen], step + number)
+            yield normalise(pixels, dtype), labels[chosen]
 
     return walk()
 

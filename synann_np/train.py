@@ -1,11 +1,14 @@
 """The training loop. It prints nothing: it yields records, and whoever iterates shows or stores them."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
+from .clipping import clip_grad_norm
 from .data import batches, epoch_permutation
 from .losses import nll_loss
+from .training_tools import PLAIN
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class NonFiniteLoss(ArithmeticError):
 
 def fit(
     model, optimizer, train_set, test_set, epochs,
-    *, batch_size=100, test_batch_size=1000, seed=5, log_interval=100, step=0, finished=None,
+    *, batch_size=100, test_batch_size=1000, seed=5, log_interval=100, step=0, finished=None, tools=PLAIN,
 ):  # fmt: skip
     """Train, and evaluate after every epoch.
 
@@ -56,7 +59,8 @@ def fit(
 
     Arguments:
         model: Sequential, x (N, 1, 28, 28) -> log probabilities (N, K). If it has methods train_steps and evaluate,
-            with the arguments of the functions below but the first, they take the place of these functions.
+            with the arguments of the functions below but model and tools, they take the place of these functions
+            (train_steps where there are no tools).
         optimizer: has step(params, grads).
         train_set, test_set: (images (N, 28, 28) uint8, labels (N,)), host arrays.
         epochs: to end with, counted from the start of the run.
@@ -66,6 +70,7 @@ def fit(
         step: updates that were done before.
         finished: epochs that were done before, evaluation included. It tells a run cut between the last batch of an
             epoch and its evaluation from one cut after it. None: all epochs whose batches are done.
+        tools: TrainingTools: schedule, label smoothing, clipping, average of the weights, augmentation.
 
     Yields: TrainRecord for every log_interval-th batch, EvalRecord after every epoch.
 
@@ -78,7 +83,9 @@ def fit(
     finished = step // batches_per_epoch if finished is None else finished
     if not 0 <= step - finished * batches_per_epoch <= batches_per_epoch:
         raise ValueError(f"fit: step {step} is not in epoch {finished + 1} of {batches_per_epoch} batches each")
-    run_steps = getattr(model, "train_steps", partial(train_steps, model))
+    run_steps = partial(train_steps, model, tools=tools)
+    if tools == PLAIN:
+        run_steps = getattr(model, "train_steps", run_steps)
     run_evaluation = getattr(model, "evaluate", partial(evaluate, model))
     for epoch in range(finished + 1, epochs + 1):
         done = step - (epoch - 1) * batches_per_epoch  # batches of this epoch
@@ -90,40 +97,52 @@ def fit(
             step, done = step + batch + 1 - done, batch + 1
             if batch % log_interval == 0:
                 yield _finite(TrainRecord(epoch, batch, batch * batch_size, total, step, _to_float(model, loss)))
-        loss, correct = run_evaluation(*test_set, test_batch_size)
+        with tools.average.in_place() if tools.average else nullcontext():
+            loss, correct = run_evaluation(*test_set, test_batch_size)
         yield _finite(EvalRecord(epoch, step, loss, correct, len(test_set[0])))
 
 
-def train_steps(model, optimizer, images, labels, order, batch_size, step):
+def train_steps(model, optimizer, images, labels, order, batch_size, step, tools=PLAIN):
     """One update by every batch of a part of an epoch. Nothing waits for a device.
 
     Arguments:
         images (N, 28, 28) uint8, labels (N,): all of them, on the model's backend.
         order: indices of the images to learn from, on the model's backend; the last batch may be a smaller one.
         step: number of the first update.
+        tools: TrainingTools.
 
     Returns: loss of the last batch before its update, a scalar of the backend.
 
     Raises: NonFiniteLoss at the first batch with NaN, on the host.
     """
-    for number, (x, targets) in enumerate(batches(images, labels, batch_size, order, model.dtype), start=step):
+    walk = batches(images, labels, batch_size, order, model.dtype, tools.augment, step)
+    for number, (x, targets) in enumerate(walk, start=step):
+        if tools.schedule:
+            optimizer.lr = tools.schedule(number)
         try:
-            loss = train_step(model, optimizer, x, targets, number)
+            loss = train_step(model, optimizer, x, targets, number, tools.label_smoothing, tools.max_norm)
         except FloatingPointError as error:
             raise NonFiniteLoss(_advice("NaN", number)) from error
+        if tools.average:
+            tools.average.update()
     return loss
 
 
-def train_step(model, optimizer, x, labels, step):
+def train_step(model, optimizer, x, labels, step, label_smoothing=0.0, max_norm=None):
     """One update of the model by one batch: forward, loss, backward, optimiser.
 
-    Arguments: x, labels: a batch on the model's backend. step: number of the update, selects the dropout masks.
+    Arguments:
+        x, labels: a batch on the model's backend.
+        step: number of the update, selects the dropout masks.
+        label_smoothing, max_norm: as in TrainingTools.
 
     Returns: loss before the update, a scalar of the backend.
     """
     log_probs, caches = model.forward(x, train=True, step=step)
-    loss, dlog_probs = nll_loss(log_probs, labels)
+    loss, dlog_probs = nll_loss(log_probs, labels, label_smoothing)
     _, grads = model.backward(dlog_probs, caches)
+    if max_norm is not None:
+        grads, _ = clip_grad_norm(grads, max_norm)
     optimizer.step(model.params, grads)
     return loss
 

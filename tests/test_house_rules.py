@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "version": set(),
     # arrays
     "augment": {"backend", "counter_random"},
+    "clipping": {"backend"},
     "counter_random": {"backend"},
     "data": {"backend", "download", "idx"},
     "download": {"idx"},
@@ -63,8 +64,8 @@ MAY_IMPORT = {
     "explain": {"layers"},
     "fast": {"fast.*"},
     "fast.cuda": {"fast.cuda.*"},
-    "fast.cuda.*": {"fast.cuda.*"},
-    "fast.*": {"backend", "fast.*", "layers", "layers.base", "sequential"},
+    "fast.cuda.*": {"fast.cuda.*", "layers", "models", "optim", "sequential", "train"},
+    "fast.*": {"backend", "fast.*", "fast.cuda.*", "layers", "layers.base", "sequential"},
     "model_config": {"backend", "layers", "safetensors_file", "sequential"},
     "models": {"layers", "sequential"},
     "sequential": {"backend"},
@@ -72,7 +73,9 @@ MAY_IMPORT = {
     # training and its files
     "checkpoint": {"atomic_file", "backend", "model_config", "safetensors_file", "version"},
     "history": {"train"},
-    "train": {"check_finite", "data", "losses"},
+    "train": {"check_finite", "clipping", "data", "losses", "training_tools"},
+    "training_tools": {"weight_average"},
+    "weight_average": set(),
     # a run: what stands around training
     "runs": set(),
     "runs.arguments": {"runs.save_interval"},

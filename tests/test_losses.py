@@ -107,3 +107,41 @@ def test_nan_is_refused_with_what_to_do_and_infinity_is_a_loss():
         nll_loss(log_probs, np.array([0, 1, 2]))
     log_probs[1, 2] = -np.inf
     assert nll_loss(log_probs, np.array([0, 2, 1]))[0] == np.inf
+
+
+# Label smoothing
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize(("N", "K"), [(1, 3), (4, 3), (5, 1), (7, 10)])
+def test_smoothed_loss_is_the_mean_over_smoothed_targets(N, K, smoothing, rng):
+    x, labels = log_probs(rng, N, K), rng.integers(K, size=N)
+    expected = 0.0
+    for n in range(N):
+        for k in range(K):
+            target = smoothing / K + (1 - smoothing) * (k == labels[n])
+            expected -= target * float(x[n, k]) / N
+    assert float(nll_loss(x, labels, smoothing)[0]) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 1.0])
+def test_smoothed_gradient_equals_the_numeric_gradient_and_sums_to_minus_one(smoothing, rng):
+    x, labels = log_probs(rng, 4, 3), rng.integers(3, size=4)
+    _, dx = nll_loss(x, labels, smoothing)
+    expected = numeric_gradient(lambda: float(nll_loss(x, labels, smoothing)[0]), x)
+    np.testing.assert_allclose(dx, expected, rtol=1e-8, atol=1e-10)
+    assert dx.sum() == pytest.approx(-1, rel=1e-14)
+
+
+def test_smoothing_keeps_float32_and_none_changes_no_bit(rng):
+    x, labels = log_probs(rng, 6, 4).astype("float32"), rng.integers(4, size=6)
+    loss, dx = nll_loss(x, labels, 0.1)
+    assert {loss.dtype, dx.dtype} == {np.dtype("float32")}
+    for a, b in zip(nll_loss(x, labels, 0.0), nll_loss(x, labels), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.1, math.nan])
+def test_smoothing_out_of_range_is_refused(smoothing):
+    with pytest.raises(ValueError, match=r"expected label_smoothing in 0\.\.1"):
+        nll_loss(np.zeros((2, 4)), np.zeros(2, int), smoothing)

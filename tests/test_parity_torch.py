@@ -182,6 +182,23 @@ def test_nll_loss_and_its_gradient_are_those_of_torch(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("smoothing", [0.1, 0.7, 1.0])
+def test_label_smoothing_is_that_of_torchs_cross_entropy(smoothing, dtype):
+    rng = np.random.default_rng(0)
+    for N, K in ((1, 1), (1, 4), (6, 3), (100, 10)):
+        logits, labels = rng.uniform(-4, 4, (N, K)), rng.integers(0, K, N)
+        t = record.tensor(logits, dtype).requires_grad_()
+        expected = torch.nn.functional.cross_entropy(t, torch.from_numpy(labels), label_smoothing=smoothing)
+        expected.backward()
+        layer = LogSoftmax()
+        log_probs, cache = layer.forward(logits.astype(dtype))
+        loss, dlog_probs = nll_loss(log_probs, labels, smoothing)
+        np.testing.assert_allclose(loss, expected.item(), rtol=cases.TOLERANCE[dtype])
+        dx = layer.backward(dlog_probs, cache)[0]
+        np.testing.assert_allclose(dx, record.to_numpy(t.grad), atol=cases.TOLERANCE[dtype] / 100)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("weight_decay", [0.0, 0.03])
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.5, False), (0.9, False), (0.5, True), (0.9, True)])
 def test_ten_steps_of_sgd_move_parameters_as_those_of_torch_do(momentum, nesterov, weight_decay, dtype):
