@@ -1,4 +1,4 @@
-"""CUDA C++ for a training step of SynaNN and for large synapse layers: sources, their table, and how they are launched."""
+"""CUDA C++ for a training step of SynaNN and for large synapse layers: sources, their table, their launch."""
 
 from .arrays import ARRAYS, PARAMETERS, parameter_views, shape_of, step_sizes
 from .kernels import EVALUATE, KERNELS, SYNAPSE, TRAIN

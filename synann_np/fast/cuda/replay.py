@@ -3,55 +3,64 @@
 from contextlib import suppress
 
 
-class Replay:
-    """A callable that launches what `work` launches, from the second call on in one go.
-
-    The first call runs work as it is: kernels are compiled and loaded by then. The second captures, which runs nothing,
-    and from there on the graph is launched, on the stream that is current at the time. What is captured are addresses:
-    work must write into arrays that exist before and outlive the graph, and take every number that changes from the
-    device.
-
-    If the capture fails, that is announced in a line, and work runs launch by launch for good.
+class Graphs:
+    """Makes work replayable, and remembers if capturing does not work here.
 
     Arguments:
         cuda: the namespace with Stream, `backend.xp.cuda`.
-        work: function without arguments.
         announce: function of a line.
     """
 
-    def __init__(self, cuda, work, announce=print):
-        self.cuda, self.work, self.announce = cuda, work, announce
-        self.calls = 0
-        self.graph = None
-        self.failed = False
+    def __init__(self, cuda, announce=print):
+        self.cuda, self.announce = cuda, announce
+        self.refused = False
+
+    def replayed(self, work):
+        """A function that does what `work` does, as one graph if that is possible.
+
+        The first call runs work as it is: kernels are compiled and loaded by then. The second captures, which runs
+        nothing, and from there on the graph is launched, on the stream that is current at the time. What is captured
+        are addresses: work must write into arrays that exist before and outlive the graph, and take every number that
+        changes from the device.
+
+        The first capture that fails is announced in a line, and all work runs launch by launch from then on.
+        """
+        return _Replay(self, work)
+
+    def capture(self, work):
+        """The graph of what work launches, or None. Nothing is run.
+
+        The legacy default stream cannot be captured, so this is done on a stream of its own.
+        """
+        if self.refused:
+            return None
+        try:
+            stream = self.cuda.Stream(non_blocking=True)
+            with stream:
+                stream.begin_capture()
+                try:
+                    work()
+                except BaseException:
+                    with suppress(Exception):  # it says that the capture is invalid; what matters is that it ends
+                        stream.end_capture()
+                    raise
+                return stream.end_capture()
+        except Exception as error:  # CuPy's own errors, the driver's, and refusals of functions that would wait
+            self.refused = True
+            self.announce(f"No CUDA graph ({type(error).__name__}: {error}): the kernels are launched one by one")
+            return None
+
+
+class _Replay:
+    def __init__(self, graphs, work):
+        self.graphs, self.work = graphs, work
+        self.warm, self.graph = False, None
 
     def __call__(self):
-        self.calls += 1
-        if self.calls > 1 and self.graph is None and not self.failed:
-            try:
-                self.graph = capture(self.cuda, self.work)
-            except Exception as error:  # CuPy's own errors, the driver's, and refusals of functions that would wait
-                self.failed = True
-                self.announce(f"No CUDA graph ({type(error).__name__}: {error}): the steps are launched one by one")
+        if self.warm and self.graph is None:
+            self.graph = self.graphs.capture(self.work)
+        self.warm = True
         if self.graph is None:
             self.work()
         else:
             self.graph.launch()
-
-
-def capture(cuda, work):
-    """The graph of what work launches. Nothing is run.
-
-    The legacy default stream cannot be captured, so the work is done on a stream of its own, which other streams do not
-    wait for.
-    """
-    stream = cuda.Stream(non_blocking=True)
-    with stream:
-        stream.begin_capture()
-        try:
-            work()
-        except BaseException:
-            with suppress(Exception):  # it says that the capture is invalid; what matters is that it ends
-                stream.end_capture()
-            raise
-        return stream.end_capture()

@@ -1,0 +1,55 @@
+// The number type of all kernels, and what a warp does together.
+//
+// real is float; REAL_IS_DOUBLE is for tests, which then compare whole trainings without the noise of rounding.
+// Names of types are spelled out, because a runtime compiler has no <cstdint>.
+
+#if REAL_IS_DOUBLE
+typedef double real;
+#define SMALLEST_NORMAL 2.2250738585072014e-308
+#define LARGEST 1.7976931348623157e308
+#define SQRT_LARGEST 1.3407807929942596e154
+#else
+typedef float real;
+#define SMALLEST_NORMAL 1.17549435e-38f
+#define LARGEST 3.40282347e38f
+#define SQRT_LARGEST 1.84467429e19f
+#endif
+
+typedef unsigned char uint8;
+typedef unsigned int uint32;
+typedef long long int64;
+typedef unsigned long long uint64;
+
+struct __align__(2 * sizeof(real)) real2 { real x, y; };
+struct __align__(4 * sizeof(real)) real4 { real x, y, z, w; };
+
+#define WHOLE_WARP 0xffffffffu
+
+// Sum and maximum over the 32 lanes of a warp, the same in every lane. The order of the additions is fixed.
+__device__ inline real warp_sum(real value)
+{
+    for (int distance = 16; distance > 0; distance /= 2) value += __shfl_xor_sync(WHOLE_WARP, value, distance);
+    return value;
+}
+
+// NaN wins, as in NumPy: it must not be hidden.
+__device__ inline real larger(real a, real b) { return a > b || a != a ? a : b; }
+
+__device__ inline real warp_max(real value)
+{
+    for (int distance = 16; distance > 0; distance /= 2)
+        value = larger(value, __shfl_xor_sync(WHOLE_WARP, value, distance));
+    return value;
+}
+
+// −bound ≤ value ≤ bound, NaN stays.
+__device__ inline real clip(real value, real bound)
+{
+    return value > bound ? bound : value < -bound ? -bound : value;
+}
+
+// The threads of a block copy an array to shared memory; visible after the next __syncthreads().
+__device__ inline void copy_array(real *to, const real *__restrict__ from, int count)
+{
+    for (int e = threadIdx.x; e < count; e += blockDim.x) to[e] = from[e];
+}
