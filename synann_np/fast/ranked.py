@@ -1,7 +1,9 @@
 """A Blocked model whose rows are shared out to several processes."""
 
+import operator
 import os
 import threading
+from itertools import chain
 
 import numpy as np
 
@@ -120,14 +122,14 @@ class Ranked(Blocked):
         N, memory = len(x), self.team.memory
         if self.closed or len(x) < memory.ranks or x.dtype != memory.dtype or os.getpid() != self.owner:
             return None
-        now = [x.shape[1:], np.geterr(), *self._settings()]
+        now = self._settings(x)
         if not _same(now, self.described):
             y, _ = forward_by_rows(self.by_rows, x[:1], keep=False)  # it refuses what is wrong, and y has a shape
             if y.dtype != memory.dtype or not self._move_params():
                 return None
             if not self.team.running:
                 self.team.start()
-            now = [x.shape[1:], np.geterr(), *self._settings()]
+            now = self._settings(x)
             self.y_row, self.batches = y.shape[1:], {}
             description = self.rows, self.input_gradient, x.shape[1:], self.y_row, now[1]
             self._order(DESCRIBE, lambda: None, self.team.written(description))
@@ -142,9 +144,10 @@ class Ranked(Blocked):
     def _row_params(self):
         return [(f"{name}.{key}", p) for name, layer in self.rows.items() for key, p in layer.params.items()]
 
-    def _settings(self):
-        """Whatever the layers hold: of what changes, the others must be told."""
-        return [v for layer in self.rows.values() for held in (vars(layer), layer.params) for v in held.values()]
+    def _settings(self, x):
+        """What the others were told, or must be: shape of the rows, rules of arithmetic, whatever the layers hold."""
+        held = [held for layer in self.rows.values() for held in (layer.__dict__, layer.params)]
+        return [x.shape[1:], np.geterr(), *chain.from_iterable(map(dict.values, held))]
 
     def _move_params(self):
         """Whether all parameters could be moved to where the others see them."""
@@ -176,4 +179,4 @@ def _same(now, before):
     """The very same things (or equal tuples and dicts of settings)."""
     if before is None or len(now) != len(before) or now[:2] != before[:2]:
         return False
-    return all(a is b for a, b in zip(now[2:], before[2:], strict=True))
+    return all(map(operator.is_, now[2:], before[2:]))
