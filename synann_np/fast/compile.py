@@ -8,6 +8,7 @@ from ..layers import Dropout, Dropout2d
 from ..sequential import Sequential
 from .blocked import Blocked
 from .blocks import ConvPoolReluBlock
+from .cuda.compile import compile_for_cuda
 from .fuse import fuse
 from .memory import keep_freed_memory
 from .ranked import Ranked
@@ -32,10 +33,14 @@ def compile(model, threads=None, input_gradient=True):
         input_gradient: False if dx of the model's input is not needed, as in training: where the model begins with such
             a block, backward then returns None for it and saves the time.
 
-    Returns: a Sequential. On other backends than NumPy, or with SYNANN_FAST=0 in the environment: `model` itself.
+    On a GPU another way is taken, and neither `threads` nor `input_gradient` matters: see cuda/compile.py.
+
+    Returns: a Sequential. With SYNANN_FAST=0 in the environment: `model` itself.
     """
-    if model.backend.name != "numpy" or os.environ.get("SYNANN_FAST") == "0":
+    if os.environ.get("SYNANN_FAST") == "0":
         return model
+    if model.backend.name != "numpy":
+        return compile_for_cuda(model)
     threads = usable_cores() if threads is None else threads
     if threads < 1:
         raise ValueError(f"compile: expected at least one thread, got {threads}")

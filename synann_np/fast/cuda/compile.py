@@ -17,16 +17,15 @@ def compile_for_cuda(model, launcher=None, announce=print):
     become CudaSynapse, which needs no memory for their factors. The arrays of the parameters are shared.
 
     Arguments:
-        model: Sequential of float32; any other dtype is left as it is.
-        launcher: Launcher; None compiles for the current device, when the first kernel is used.
+        model: Sequential of float32, on a GPU; any other is returned as it is.
+        launcher: Launcher, for tests of any other backend; None compiles for the current device.
         announce: function of a line.
 
     Returns: Sequential.
     """
-    if np.dtype(model.dtype) != "float32":
-        return model
     has_synapse = any(type(layer) is Synapse for layer in model.layers.values())
-    if not has_synapse:
+    on_gpu = launcher is not None or model.backend.name == "cupy"
+    if not has_synapse or not on_gpu or np.dtype(model.dtype) != "float32":
         return model
     launcher = launcher or CupyLauncher()
     if is_synann(model):

@@ -1,0 +1,292 @@
+"""The loop around the kernels: what fit does with a CudaModel, on a device that is faked (see conftest.py).
+
+The kernels are the plain layers here, so the numbers must be those of NumPy to the bit. That the real kernels compute
+the same is tested elsewhere.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from synann_np.checkpoint import read_checkpoint, save
+from synann_np.fast.cuda import training
+from synann_np.fast.cuda.compile import compile_for_cuda
+from synann_np.fast.cuda.model import CudaModel
+from synann_np.fast.cuda.synapse import CudaSynapse
+from synann_np.layers import LogSoftmax, Softmax, Synapse
+from synann_np.models import SynaNN
+from synann_np.optim import SGD, Adam
+from synann_np.restore import restore_optimizer
+from synann_np.sequential import Sequential
+from synann_np.train import TrainRecord, fit
+
+BATCH = 30
+BATCHES = 5  # an epoch: four full ones and one of 10
+
+
+@pytest.fixture(autouse=True)
+def underflow_is_zero():
+    with np.errstate(under="ignore"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def short_graphs(monkeypatch):
+    monkeypatch.setattr(training, "STEPS_PER_GRAPH", 2)
+
+
+def images_and_labels(n=130, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 256, (n, 28, 28), dtype="uint8"), rng.integers(0, 10, n, dtype="uint8")
+
+
+def run(model, optimizer, epochs=2, **options):
+    sets = images_and_labels(), images_and_labels(40, 1)
+    return fit(model, optimizer, *sets, epochs, **{"batch_size": BATCH, "log_interval": 3, **options})
+
+
+def on_device(device, announce=None):
+    """The model whose layers lie on the device, and the one that is trained in its place."""
+    model = SynaNN(backend=device.backend)
+    return model, compile_for_cuda(model, device.launcher, announce or pytest.fail)
+
+
+def assert_same_state(model, expected, optimizer=None, expected_optimizer=None):
+    state = model.state_dict()
+    for name, a in expected.state_dict().items():
+        np.testing.assert_array_equal(state[name], a, err_msg=name)
+    if optimizer is not None:
+        assert optimizer.velocity.keys() == expected_optimizer.velocity.keys()
+        for name, v in expected_optimizer.velocity.items():
+            np.testing.assert_array_equal(model.backend.to_host(optimizer.velocity[name]), v, err_msg=name)
+
+
+def assert_same_records(records, expected):
+    assert len(records) == len(expected)
+    for record, e in zip(records, expected, strict=True):
+        if isinstance(e, TrainRecord):
+            assert record == e
+        else:  # the mean is taken in another order
+            assert (record.epoch, record.step, record.correct) == (e.epoch, e.step, e.correct)
+            assert record.loss == pytest.approx(e.loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("rule", [(0.05,), (0.05, 0.5), (0.05, 0.9, 0.01, True)], ids=["plain", "momentum", "nesterov"])
+@pytest.mark.parametrize("log_interval", [1, 3, 100])
+def test_two_epochs_equal_those_of_numpy_to_the_bit(device, rule, log_interval):
+    plain, expected_rule = SynaNN(), SGD(*rule)
+    expected = list(run(plain, expected_rule, log_interval=log_interval))
+    model, fast = on_device(device)
+    optimizer = SGD(*rule)
+    assert isinstance(fast, CudaModel)
+    assert_same_records(list(run(fast, optimizer, log_interval=log_interval)), expected)
+    assert_same_state(model, plain, optimizer, expected_rule)
+
+
+@pytest.mark.parametrize("cut", range(1, 2 * BATCHES, 2))
+def test_a_run_resumed_in_the_middle_of_an_epoch_ends_as_the_whole_one(device, cut, tmp_path):
+    plain, expected_optimizer = SynaNN(), SGD(0.05, 0.5)
+    expected = list(run(plain, expected_optimizer, log_interval=1))
+
+    model, fast = on_device(device)
+    optimizer, records = SGD(0.05, 0.5), []
+    for record in run(fast, optimizer, log_interval=1):
+        records.append(record)
+        if record.step == cut:
+            break
+    save(tmp_path / "cut.safetensors", model, optimizer)
+
+    checkpoint = read_checkpoint(tmp_path / "cut.safetensors")
+    model = checkpoint.build(device.backend)
+    optimizer = SGD(0.05, 0.5)
+    restore_optimizer(checkpoint, optimizer, model)
+    fast = compile_for_cuda(model, device.launcher, pytest.fail)
+    finished = (cut - 1) // BATCHES  # cut before the evaluation, if at the end of an epoch
+    records += run(fast, optimizer, log_interval=1, step=cut, finished=finished)
+    assert_same_records(records, expected)
+    assert_same_state(model, plain, optimizer, expected_optimizer)
+
+
+def test_what_was_trained_on_the_device_trains_on_alike_on_the_host(device, tmp_path):
+    plain, expected_optimizer = SynaNN(), SGD(0.05, 0.5)
+    list(run(plain, expected_optimizer))
+    model, fast = on_device(device)
+    optimizer = SGD(0.05, 0.5)
+    list(run(fast, optimizer, epochs=1))
+    save(tmp_path / "m.safetensors", model, optimizer)
+    checkpoint = read_checkpoint(tmp_path / "m.safetensors")
+    host, optimizer = checkpoint.build("numpy"), SGD(0.05, 0.5)
+    restore_optimizer(checkpoint, optimizer, host)
+    list(run(host, optimizer, step=BATCHES))
+    assert_same_state(host, plain, optimizer, expected_optimizer)
+
+
+def test_between_two_records_nothing_is_copied_to_the_host_or_from_it(device):
+    """Every implicit way to the host raises on the strict device; the explicit ones are counted here."""
+    _, fast = on_device(device)
+    counts = []
+    for _ in run(fast, SGD(0.05, 0.5), epochs=3, log_interval=2):
+        counts.append((device.transfers["to_host"], device.transfers["asarray"]))
+    transfers = [tuple(np.subtract(after, before)) for before, after in itertools.pairwise(counts)]
+    # Of epochs 2 and 3: the order goes there, three losses come, then the loss and accuracy of the evaluation.
+    assert transfers[3:] == [(1, 1), (1, 0), (1, 0), (2, 0)] * 2
+    assert device.cuda.syncs == 0
+
+
+def test_in_the_long_run_a_step_is_a_part_of_one_launch(device):
+    _, fast = on_device(device)
+    counts = []
+    for _ in run(fast, SGD(0.05, 0.5), epochs=3, log_interval=100):
+        counts.append((device.cuda.launches, device.cuda.replays, device.cuda.captures))
+    epochs = counts[1::2]
+    # One step up to the first record, two together, one by a graph captured for it, the ten rows, the evaluation.
+    assert epochs[0] == (4 + 2 * 4 + 0 + 4 + 2, 1, 1)
+    launches, replays, captures = np.subtract(epochs[2], epochs[1])
+    assert (launches, captures) == (2, 0)  # the evaluation
+    assert replays == 1 + 1 + 1 + 1  # one step, two, one, and the ten rows of the end
+
+
+def test_a_device_that_refuses_graphs_computes_the_same_and_says_so_once(device, monkeypatch):
+    monkeypatch.setattr(device.cuda, "Stream", lambda **_: (_ for _ in ()).throw(RuntimeError("no streams today")))
+    plain = SynaNN()
+    expected = list(run(plain, SGD(0.05, 0.5)))
+    lines = []
+    model, fast = on_device(device, lines.append)
+    assert_same_records(list(run(fast, SGD(0.05, 0.5))), expected)
+    assert_same_state(model, plain)
+    assert device.cuda.replays == 0
+    assert lines == ["No CUDA graph (RuntimeError: no streams today): the kernels are launched one by one"]
+
+
+def test_rates_may_change_between_records(device):
+    results = []
+    for model, fast in ((SynaNN(),) * 2, on_device(device)):
+        optimizer = SGD(0.05, 0.5)
+        for record in run(fast, optimizer, log_interval=2):
+            optimizer.lr, optimizer.weight_decay = 0.05 / (1 + record.step), 0.001 * record.step
+        results.append(model)
+    assert_same_state(results[1], results[0])
+
+
+def test_another_optimiser_is_the_plain_layers_business(device):
+    plain = SynaNN()
+    list(run(plain, Adam(0.001)))
+    lines = []
+    model, fast = on_device(device, lines.append)
+    list(run(fast, Adam(0.001)))
+    assert_same_state(model, plain)
+    assert lines == ["The plain layers train: the CUDA kernels know SGD, not Adam"]
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.05, 0.5, 0.01, decay_vectors=False), "without momentum"])
+def test_rules_of_sgd_that_the_kernels_do_not_know_are_the_plain_layers_business(device, optimizer):
+    lines = []
+    _, fast = on_device(device, lines.append)
+    if optimizer == "without momentum":
+        optimizer = SGD(0.05)
+        optimizer.velocity["fc2.bias"] = device.backend.xp.ones(10, "float32")
+    list(run(fast, optimizer, epochs=1))
+    assert device.cuda.launches == 2  # of the evaluation
+    assert len(lines) == 1
+
+
+def test_two_optimisers_of_one_model_keep_their_own_velocity(device):
+    results = []
+    for model, fast in ((SynaNN(),) * 2, on_device(device)):
+        first, second = SGD(0.05, 0.5), SGD(0.01, 0.9)
+        for optimizer in (first, second, first):
+            list(run(fast, optimizer, epochs=1))
+        results.append((model, first, second))
+    (plain, *expected), (model, *optimizers) = results
+    for optimizer, e in zip(optimizers, expected, strict=True):
+        assert_same_state(model, plain, optimizer, e)
+
+
+def test_weights_loaded_or_replaced_between_runs_are_seen(device):
+    other = SynaNN(seed=8)
+    results = []
+    for model, fast in ((SynaNN(),) * 2, on_device(device)):
+        list(run(fast, SGD(0.05, 0.5), epochs=1))
+        model.load_state_dict(other.state_dict())
+        model.layers["fc2"].params["bias"] = model.backend.asarray(np.arange(10), "float32")
+        model.layers["fcb"].buffers["running_mean"] = model.backend.asarray(np.ones(64), "float32")
+        list(run(fast, SGD(0.05, 0.5), epochs=1))
+        results.append(model)
+    assert_same_state(results[1], results[0])
+
+
+def test_other_images_are_not_taken_for_the_first(device):
+    results = []
+    for model, fast in ((SynaNN(),) * 2, on_device(device)):
+        optimizer = SGD(0.05, 0.5)
+        for seed in (0, 5):
+            sets = images_and_labels(60, seed), images_and_labels(20, seed + 1)
+            records = list(fit(fast, optimizer, *sets, 1, batch_size=20))
+        results.append((model, records[-1].correct))
+    assert_same_state(results[1][0], results[0][0])
+    assert results[1][1] == results[0][1]
+
+
+def test_more_steps_than_losses_are_kept(device, monkeypatch):
+    monkeypatch.setattr(training, "LOSSES", 3)
+    expected = list(run(SynaNN(), SGD(0.05, 0.5)))
+    assert_same_records(list(run(on_device(device)[1], SGD(0.05, 0.5))), expected)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "batch_size", "message"),
+    [
+        (images_and_labels()[0], np.full(130, 10), BATCH, "labels in 0..9, got 10..10"),
+        (images_and_labels()[0], np.full(130, -1), BATCH, "labels in 0..9, got -1..-1"),
+        (images_and_labels()[0][:, :20], np.zeros(130, "int64"), BATCH, r"images \(M, 28, 28\)"),
+        (images_and_labels()[0], np.zeros(130, "int64"), 43, "more than one image"),
+        (images_and_labels()[0], np.zeros(130, "int64"), 1, "more than one image"),
+    ],
+    ids=["label 10", "label -1", "small images", "last batch of one", "batches of one"],
+)
+def test_what_a_device_would_misread_silently_is_refused(device, images, labels, batch_size, message):
+    _, fast = on_device(device)
+    with pytest.raises(ValueError, match=message):
+        list(fit(fast, SGD(0.05), (images, labels), images_and_labels(20), 1, batch_size=batch_size))
+
+
+@pytest.mark.parametrize("change", ["logistic", "sigmoid", "none", "p", "eps", "float64"])
+def test_other_networks_are_not_taken_for_synann(device, change):
+    options = {"logistic": {"synapse": "logistic"}, "sigmoid": {"squash": "sigmoid"}, "none": {"synapse": "none"},
+               "float64": {"dtype": "float64"}}.get(change, {})  # fmt: skip
+    model = SynaNN(backend=device.backend, **options)
+    if change == "p":
+        model.layers["fc1_drop"].config["p"] = 0.25
+    if change == "eps":
+        model.layers["fcb"].config["eps"] = 1e-3
+    assert not isinstance(compile_for_cuda(model, device.launcher), CudaModel)
+
+
+@pytest.mark.parametrize("parametrisation", ["free", "logistic", "surprisal"])
+def test_synapse_layers_of_other_networks_are_replaced_and_equal_the_plain_ones(device, parametrisation, rng):
+    results = []
+    for backend in ("numpy", device.backend):
+        layer = Synapse(70, parametrisation, rng=np.random.default_rng(1), backend=backend)
+        layers = [("softmax", Softmax()), ("fcn", layer), ("log_softmax", LogSoftmax())]
+        model = Sequential(layers, "float32", backend)
+        if backend != "numpy":
+            model = compile_for_cuda(model, device.launcher)
+            assert isinstance(model.layers["fcn"], CudaSynapse)
+        x, dy = (np.random.default_rng(seed).standard_normal((40, 70)).astype("float32") for seed in (2, 3))
+        y, caches = model.forward(model.backend.asarray(x.T).T, True)  # not contiguous
+        first, _ = model.backward(model.backend.asarray(dy), caches)
+        dx, grads = model.backward(model.backend.asarray(dy), caches)
+        np.testing.assert_array_equal(model.backend.to_host(first), model.backend.to_host(dx))
+        results.append({k: model.backend.to_host(a) for k, a in {"y": y, "dx": dx, **grads}.items()})
+    for name, a in results[0].items():
+        np.testing.assert_array_equal(results[1][name], a, err_msg=name)
+
+
+def test_an_empty_batch_goes_through_a_synapse_layer(device):
+    layer = CudaSynapse(Synapse(5, backend=device.backend), device.launcher)
+    x = device.backend.asarray(np.zeros((0, 5), "float32"))
+    y, cache = layer.forward(x)
+    dx, grads = layer.backward(y, cache)
+    assert dx.shape == (0, 5)
+    assert not device.backend.to_host(grads["beta"]).any()
