@@ -1,9 +1,11 @@
 """Models and the state of training, saved in one safetensors file each. Nothing that is loaded is ever executed.
 
 The tensors are the model's under their names ("conv1.weight", as PyTorch has them) and the optimiser's under
-"optimizer.velocity.conv1.weight". The metadata hold, as text: format, format_version, package_version, model (JSON:
-see model_config), optimizer (JSON: class and numbers), training (JSON: whatever the run wants back) and sha256, a
-checksum over everything else. One file is written in one step, so its parts always belong together.
+"optimizer.velocity.conv1.weight". If an average of the weights is kept, it is the model of the file, and the weights
+that are being trained stand under "weights.conv1.weight". The metadata hold, as text: format, format_version,
+package_version, model (JSON: see model_config), optimizer (JSON: class and numbers), average (JSON: its updates),
+training (JSON: whatever the run wants back) and sha256, a checksum over everything else. One file is written in one
+step, so its parts always belong together.
 
 There is no generator to save: order of the examples and dropout masks are functions of (seed, epoch, step).
 """
@@ -20,7 +22,7 @@ from .version import __version__
 
 FORMAT = "synann_np"
 FORMAT_VERSION = 1
-PREFIX = "optimizer."
+OPTIMIZER, WEIGHTS = "optimizer.", "weights."  # beginnings of the names of tensors that are not the model's
 OTHER_FILE = "choose another file, or train the model again"
 
 
@@ -31,6 +33,7 @@ class Checkpoint:
     Attributes:
         path: of the file.
         config, state: of the model; state is a dict name -> host array.
+        average: dict with "updates" if state is an average; weights: dict like state, what was averaged. Else empty.
         optimizer: dict with "class" and "numbers", empty if none was saved.
         optimizer_arrays: dict "velocity.conv1.weight" -> host array.
         training: dict, as given to save; empty if nothing was.
@@ -39,6 +42,8 @@ class Checkpoint:
     path: str
     config: dict
     state: dict
+    average: dict
+    weights: dict
     optimizer: dict
     optimizer_arrays: dict
     training: dict
@@ -50,7 +55,7 @@ class Checkpoint:
         return model
 
 
-def save(path, model, optimizer=None, training=None):
+def save(path, model, optimizer=None, training=None, average=None):
     """Write a model, and what is needed to train on, into one file, replaced in one step.
 
     Arguments:
@@ -58,6 +63,7 @@ def save(path, model, optimizer=None, training=None):
         model: Sequential of layers of `synann_np.layers`, on any backend: the file does not tell.
         optimizer: its state is saved too; every attribute must be a number, a tuple of numbers or a dict name -> array.
         training: dict of JSON values to come back with the file.
+        average: WeightAverage of the model: what `load` gives is then the average.
 
     Raises: OSError if the file cannot be written (the old one is then untouched), TypeError for a layer that could not
         be loaded again.
@@ -69,11 +75,14 @@ def save(path, model, optimizer=None, training=None):
         "package_version": __version__,
         "model": _to_json(model_config.describe(model)),
     }
+    if average is not None:
+        texts["average"] = _to_json({"updates": average.updates})
+        tensors = average.state_dict() | {f"{WEIGHTS}{name}": a for name, a in tensors.items()}
     if optimizer is not None:
         numbers = {key: value for key, value in vars(optimizer).items() if not isinstance(value, dict)}
         texts["optimizer"] = _to_json({"class": type(optimizer).__name__, "numbers": numbers})
         for key, name, a in _optimizer_arrays(optimizer):
-            tensors[f"{PREFIX}{key}.{name}"] = model.backend.to_host(a)
+            tensors[f"{OPTIMIZER}{key}.{name}"] = model.backend.to_host(a)
     if training is not None:
         texts["training"] = _to_json(training)
     texts["sha256"] = _checksum(tensors, texts)
@@ -113,16 +122,17 @@ def read_checkpoint(path):
     if texts.pop("sha256", None) != _checksum(tensors, texts):
         raise CheckpointError(f"{path}: damaged, its checksum is wrong; {OTHER_FILE}")
     try:
-        parts = {key: json.loads(texts.get(key, "{}")) for key in ("model", "optimizer", "training")}
+        parts = {key: json.loads(texts.get(key, "{}")) for key in ("model", "average", "optimizer", "training")}
         if not all(isinstance(part, dict) for part in parts.values()):
-            raise CheckpointError("model, optimizer or training is no JSON object")
+            raise CheckpointError("model, average, optimizer or training is no JSON object")
         shapes = model_config.shapes(parts["model"])
     except (CheckpointError, RecursionError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path}: {error}; {OTHER_FILE}") from error
-    state = {name: a for name, a in tensors.items() if not name.startswith(PREFIX)}
-    rest = {name.removeprefix(PREFIX): a for name, a in tensors.items() if name.startswith(PREFIX)}
-    _check_names_and_shapes(state, shapes, parts["model"]["dtype"], path)
-    return Checkpoint(str(path), parts["model"], state, parts["optimizer"], rest, parts["training"])
+    weights, rest = _take_out(tensors, WEIGHTS), _take_out(tensors, OPTIMIZER)
+    for state in [tensors, weights] if weights else [tensors]:
+        _check_names_and_shapes(state, shapes, parts["model"]["dtype"], path)
+    model, average, optimizer, training = parts.values()
+    return Checkpoint(str(path), model, tensors, average, weights, optimizer, rest, training)
 
 
 def restore_optimizer(checkpoint, optimizer, model):
@@ -144,7 +154,7 @@ def restore_optimizer(checkpoint, optimizer, model):
     for full_name, a in checkpoint.optimizer_arrays.items():
         key, _, name = full_name.partition(".")
         if key not in arrays or name not in model.params or model.params[name].shape != a.shape:
-            raise CheckpointError(f"{checkpoint.path}: {PREFIX}{full_name} does not fit the model; start a new run")
+            raise CheckpointError(f"{checkpoint.path}: optimizer.{full_name} does not fit the model; start a new run")
         arrays[key][name] = model.backend.xp.array(a, dtype=model.params[name].dtype)
     for key, value in {**saved["numbers"], **arrays}.items():
         setattr(optimizer, key, tuple(value) if isinstance(value, list) else value)
@@ -161,6 +171,12 @@ def _are_like(saved, numbers):
     return (
         isinstance(saved, dict) and saved.keys() == numbers.keys() and all(alike(saved[k], numbers[k]) for k in saved)
     )
+
+
+def _take_out(tensors, prefix):
+    """Those whose names begin so, without the prefix; they are removed from tensors."""
+    names = [name for name in tensors if name.startswith(prefix)]
+    return {name.removeprefix(prefix): tensors.pop(name) for name in names}
 
 
 def _optimizer_arrays(optimizer):

@@ -58,3 +58,7 @@ def SynaNN(seed=5, dtype="float32", backend="numpy", synapse="free", squash="sof
     ]
     left_out = {"none"} | ({"fcn"} if synapse == "none" else set())  # made all the same: it draws random numbers
     return Sequential([(name, layer) for name, layer in layers if name not in left_out], dtype, backend)
+
+
+# The networks by the name that scripts know them by; each takes seed, dtype and backend.
+MODELS = {"synann": SynaNN}

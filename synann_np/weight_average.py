@@ -2,6 +2,8 @@
 
 from contextlib import contextmanager
 
+from .safetensors_file import CheckpointError
+
 
 class WeightAverage:
     """An average of all parameters and buffers of a model, moved after every step (Polyak and Juditsky's idea):
@@ -42,6 +44,23 @@ class WeightAverage:
         for name, weight in self.weights().items():
             average = self.arrays[name]
             average += (1 - decay) * (weight - average)
+
+    def state_dict(self):
+        """dict name -> copy on the host of every average."""
+        return {name: self.model.backend.to_host(a).copy() for name, a in self.arrays.items()}
+
+    def restore(self, checkpoint):
+        """Take up the state that was saved with `save(..., average=...)`; the model gets the weights of then.
+
+        Raises: CheckpointError if the checkpoint holds no average.
+        """
+        updates = checkpoint.average.get("updates")
+        if not checkpoint.weights or type(updates) is not int or updates < 0:
+            raise CheckpointError(f"{checkpoint.path}: no average of the weights; start a new run")
+        self.model.load_state_dict(checkpoint.weights)
+        for name, a in self.arrays.items():
+            a[...] = self.model.backend.asarray(checkpoint.state[name], dtype=a.dtype)
+        self.updates = updates
 
     @contextmanager
     def in_place(self):

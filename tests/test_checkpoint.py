@@ -33,6 +33,7 @@ from synann_np.optim import SGD, Adam, AdamW
 from synann_np.safetensors_file import encode, read
 from synann_np.sequential import Sequential
 from synann_np.train import train_step
+from synann_np.weight_average import WeightAverage
 
 
 def every_layer(rng, dtype="float32"):
@@ -111,6 +112,54 @@ def test_training_goes_on_as_if_nothing_had_happened(tmp_path, rng, batch, make)
         train_step(again, its_optimizer, *batch, step)
     for name, a in model.state_dict().items():
         np.testing.assert_array_equal(again.state_dict()[name], a, strict=True)
+
+
+def test_an_average_is_the_model_of_the_file_and_comes_back_with_the_weights(tmp_path, rng, batch, device):
+    model = every_layer(rng)
+    average = WeightAverage(model, 0.9)
+    trained(model, *batch)
+    average.update()
+    weights, averages = model.state_dict(), average.state_dict()
+    assert not np.array_equal(weights["fc.weight"], averages["fc.weight"])
+    synann_np.save(tmp_path / "m", model, average=average)
+    for name, a in synann_np.load(tmp_path / "m").state_dict().items():
+        np.testing.assert_array_equal(a, averages[name], strict=True)
+    for backend in ("numpy", device):
+        saved = read_checkpoint(tmp_path / "m")
+        again = saved.build(backend)
+        its_average = WeightAverage(again, 0.9)
+        its_average.restore(saved)
+        assert its_average.updates == 1
+        for name, a in again.state_dict().items():
+            np.testing.assert_array_equal(a, weights[name], strict=True)
+            np.testing.assert_array_equal(its_average.state_dict()[name], averages[name], strict=True)
+        synann_np.save(tmp_path / "again", again, average=its_average)
+        assert (tmp_path / "again").read_bytes() == (tmp_path / "m").read_bytes()
+
+
+def test_a_file_without_average_or_with_a_bad_one_is_refused(tmp_path, forged):
+    model = Sequential([("fc", Linear(3, 2)), ("drop", Dropout(0.5, seed=1))])
+    average = WeightAverage(model, 0.9)
+    synann_np.save(tmp_path / "m", model)
+    with pytest.raises(CheckpointError, match="no average of the weights"):
+        average.restore(read_checkpoint(tmp_path / "m"))
+
+    def add(updates, **shapes):
+        def change(tensors, texts):
+            texts["average"] = json.dumps({"updates": updates})
+            tensors |= {f"weights.fc.{name}": np.zeros(shape, "float32") for name, shape in shapes.items()}
+
+        return change
+
+    for updates in (-1, 1.5, "1", None):
+        with pytest.raises(CheckpointError, match="no average of the weights"):
+            average.restore(read_checkpoint(forged(add(updates, weight=(2, 3), bias=2))))
+    average.restore(read_checkpoint(forged(add(7, weight=(2, 3), bias=2))))
+    assert average.updates == 7
+    with pytest.raises(CheckpointError, match="bias missing"):
+        read_checkpoint(forged(add(7, weight=(2, 3))))
+    with pytest.raises(CheckpointError, match=r"fc.bias is float32 \(3,\)"):
+        read_checkpoint(forged(add(7, weight=(2, 3), bias=3)))
 
 
 def test_equal_states_make_equal_files(tmp_path, batch):

@@ -9,6 +9,7 @@ from ..train import EvalRecord, NonFiniteLoss
 from .history_file import HistoryFile
 from .identity import differences
 from .save_interval import Interval
+from .training_state import training_state
 
 
 class NotSaved(OSError):
@@ -20,7 +21,7 @@ class RunSaver:
 
     Arguments:
         folder: an open RunFolder.
-        model, optimizer: saved, and restored in place.
+        model, optimizer, average (a WeightAverage, or None): saved, and restored in place.
         identity: dict of JSON values, from run_identity.
         batches_per_epoch: of this run.
         interval: Interval between saves, every epoch by default. The best epoch so far is saved whenever it happens.
@@ -31,12 +32,12 @@ class RunSaver:
 
     def __init__(
         self, folder, model, optimizer, identity, batches_per_epoch,
-        *, interval=None, stop_on_error=False, warn=print, clock=time.monotonic,
+        *, average=None, interval=None, stop_on_error=False, warn=print, clock=time.monotonic,
     ):  # fmt: skip
-        self.folder, self.model, self.optimizer = folder, model, optimizer
+        self.folder, self.model, self.optimizer, self.average = folder, model, optimizer, average
         self.identity, self.batches_per_epoch = identity, batches_per_epoch
         self.interval, self.stop_on_error, self.warn, self.clock = interval or Interval(), stop_on_error, warn, clock
-        self.step = self.finished = self.best_correct = 0
+        self.step = self.finished = self.best_correct = self.best_epoch = 0
         self.saved = None  # step and finished at the last save that succeeded
         self.saved_at = clock()
         self.history = None
@@ -57,7 +58,7 @@ class RunSaver:
             self.start()
             return ["nothing was saved here yet: starting from the beginning"]
         checkpoint = read_checkpoint(self.folder.last)
-        state = _training_state(checkpoint)
+        state = training_state(checkpoint)
         changes = differences(state["identity"], self.identity)
         if changes and not accept_changes:
             raise CheckpointError(
@@ -68,11 +69,13 @@ class RunSaver:
         try:
             self.model.load_state_dict(checkpoint.state)
             restore_optimizer(checkpoint, self.optimizer, self.model)
+            self._restore_average(checkpoint)
         except ValueError as error:
             raise CheckpointError(f"{self.folder.last}: does not fit this run ({error})") from error
         for key, value in wanted.items():
             setattr(self.optimizer, key, value)
-        self.step, self.finished, self.best_correct = state["step"], state["finished"], state["best_correct"]
+        for key in ("step", "finished", "best_correct", "best_epoch"):
+            setattr(self, key, state[key])
         notes = list(changes.values())
         if state["batches_per_epoch"] != self.batches_per_epoch:
             self.step = self.finished * self.batches_per_epoch
@@ -94,7 +97,7 @@ class RunSaver:
         self._try(lambda: self.history.add(record), self.folder.history)
         if isinstance(record, EvalRecord) and record.correct > self.best_correct:
             # Before last: killed in between, the run resumes earlier and finds the same best again.
-            self.best_correct = record.correct
+            self.best_correct, self.best_epoch = record.correct, record.epoch
             self.save(self.folder.best)
             self.save()
         elif self.interval.is_over(record, self.clock() - self.saved_at):
@@ -129,12 +132,21 @@ class RunSaver:
             "step": self.step,
             "finished": self.finished,
             "best_correct": self.best_correct,
+            "best_epoch": self.best_epoch,
             "batches_per_epoch": self.batches_per_epoch,
             "history_size": self.history.size,
             "history_sha256": self.history.sha256,
             "identity": self.identity,
         }
-        save(path, self.model, self.optimizer, training)
+        save(path, self.model, self.optimizer, training, self.average)
+
+    def _restore_average(self, checkpoint):
+        if self.average is None:
+            return
+        if checkpoint.weights:
+            self.average.restore(checkpoint)
+        else:  # the run had none, and the change was accepted
+            self.average.reset()
 
     def _try(self, write, path):
         try:
@@ -146,15 +158,3 @@ class RunSaver:
             self.warn(f"Warning: {message}; training goes on, free some space")
             return False
         return True
-
-
-def _training_state(checkpoint):
-    state, numbers = checkpoint.training, ("step", "finished", "best_correct", "batches_per_epoch", "history_size")
-    if not (
-        all(type(state.get(key)) is int and state[key] >= 0 for key in numbers)
-        and isinstance(state.get("history_sha256"), str)
-        and isinstance(state.get("identity"), dict)
-        and 0 <= state["step"] - state["finished"] * state["batches_per_epoch"] <= state["batches_per_epoch"]
-    ):
-        raise CheckpointError(f"{checkpoint.path}: holds a model but no state of training; start a new run")
-    return state
