@@ -139,7 +139,7 @@ def smooth_basis(length, smoothness):
     The squares sum to 1 at every pixel: coefficients of variance 1 give a field of variance 1.
     """
     spacing = SPACING * smoothness
-    nodes = math.ceil((length - 1) / spacing) + 3
+    nodes = math.ceil((length - 1) / spacing) + 2
     pixel = np.arange(length) - (length - 1) / 2
     node = spacing * (np.arange(nodes) - (nodes - 1) / 2)
     exponent = ((pixel - node[:, None]) / smoothness) ** 2 / 2

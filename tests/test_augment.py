@@ -162,15 +162,15 @@ def test_the_field_has_the_standard_deviation_asked_for_at_every_pixel_and_no_me
 
 @pytest.mark.parametrize("smoothness", [3.0, 6.0])
 def test_the_field_is_correlated_over_the_distance_asked_for(smoothness):
-    many = np.zeros((4000, 25, 25), np.uint8)
+    many = np.zeros((4000, 25, 15), np.uint8)
     u = field(Augment(4, elastic=1, smoothness=smoothness), many)[0]
-    middle = u[:, 12, 12]
-    for d in (1, 3, 6, 9):
-        for other in (u[:, 12, 12 + d], u[:, 12 - d, 12]):
+    middle = u[:, 12, 7]
+    for d in (1, 3, 6):
+        for other in (u[:, 12, 7 + d], u[:, 12 - d, 7]):
             assert abs((middle * other).mean() - math.exp(-(d**2) / (4 * smoothness**2))) < 0.08
 
 
-@pytest.mark.parametrize("smoothness", [1.0, 3.0, 4.5, 8.0])
+@pytest.mark.parametrize("smoothness", [1.0, 3.0, 4.5, 8.0, 12.0])
 def test_the_correlation_along_an_axis_is_a_gaussian(smoothness):
     basis = smooth_basis(28, smoothness)
     d = np.arange(28) - np.arange(28)[:, None]
@@ -202,14 +202,16 @@ def test_the_squares_of_the_basis_sum_to_one(length, smoothness):
 
 def test_the_picture_is_sampled_at_affine_place_plus_field(digits):
     """The whole against its parts, each computed on its own in float64."""
-    augment = Augment(7, **EVERYTHING)
-    affine = augment._affine(digits, 3, 0).astype("float64")
-    noise = field(augment, digits, 3)
-    new = augment(digits, 3)
+    augment, images = Augment(7, **EVERYTHING), digits[:, :, 4:24]  # not square
+    affine = augment._affine(images, 3, 0).astype("float64")
+    noise = field(augment, images, 3)
+    new = augment(images, 3)
+    y, x = np.mgrid[:28, :20]
     for row in (0, 1, 199):
-        y, x = np.mgrid[:28, :28] - 13.5
-        source = [affine[d, row] @ [np.ones(784), x.ravel(), y.ravel()] + noise[d, row].ravel() for d in (0, 1)]
-        expected = [sample_in_loops(digits[row], *place) for place in zip(*source, strict=True)]
+        source = [
+            affine[d, row] @ [np.ones(560), x.ravel() - 9.5, y.ravel() - 13.5] + noise[d, row].ravel() for d in (0, 1)
+        ]
+        expected = [sample_in_loops(images[row], *place) for place in zip(*source, strict=True)]
         np.testing.assert_allclose(new[row].ravel(), expected, rtol=0, atol=0.55)
 
 
@@ -227,11 +229,35 @@ def test_strengths_are_bounds_that_are_reached(strength, column, low, high):
     assert high - 0.02 * (high - low) < x_source.max() <= high + 1e-4
 
 
-def test_quantities_are_drawn_independently():
-    affine = Augment(1, shift=1, rotate=10, scale=0.1, shear=0.1)._affine(np.zeros((4000, 9, 9), np.uint8), 0, 0)
-    r = np.array([affine[0, :, 0], affine[1, :, 0], affine[0, :, 1], affine[1, :, 1], affine[1, :, 2]])
-    correlation = np.corrcoef(r) - np.eye(5)
-    assert np.abs(correlation).max() < 0.1
+def drawn(augment, count):
+    """t_x, t_y, θ, s_x, s_y, k of many pictures, found again in the affine maps: (6, count)."""
+    affine = augment._affine(np.zeros((count, 9, 9), np.uint8), 0, 0).astype("float64").transpose(1, 0, 2)
+    forward = np.linalg.inv(affine[:, :, 1:])  # R K S
+    t = (forward @ (4 - affine[:, :, :1]))[:, :, 0]
+    angle = np.arctan2(affine[:, 1, 1], affine[:, 1, 2])
+    cos, sin = np.cos(angle), np.sin(angle)
+    R = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)
+    KS = np.linalg.inv(R) @ forward
+    return np.array([*t.T, angle, KS[:, 0, 0], KS[:, 1, 1], KS[:, 0, 1] / KS[:, 1, 1]])
+
+
+def test_all_quantities_are_uniform_in_their_bounds_and_independent():
+    r = drawn(Augment(1, shift=2, rotate=30, scale=0.1, shear=0.3), 4000)
+    low = np.array([-2, -2, -math.pi / 6, 0.9, 0.9, -0.3])
+    high = np.array([2, 2, math.pi / 6, 1.1, 1.1, 0.3])
+    u = (r - low[:, None]) / (high - low)[:, None]
+    assert u.min() > -1e-4
+    assert u.max() < 1 + 1e-4
+    np.testing.assert_allclose(u.mean(axis=1), 0.5, atol=0.03)
+    np.testing.assert_allclose(u.std(axis=1), math.sqrt(1 / 12), atol=0.01)
+    assert np.abs(np.corrcoef(u) - np.eye(6)).max() < 0.08
+
+
+def test_the_field_does_not_repeat_the_numbers_of_the_affine_map(images):
+    augment = Augment(1, shift=1, elastic=1 / math.sqrt(3))
+    t = np.array([4.0, 5.0]) - augment._affine(images, 0, 0)[:, 0, 0]
+    first_nodes = augment._nodes(images, 0, 0, 9)[0, 0, :2]
+    assert np.abs(t - first_nodes).max() > 0.01
 
 
 def test_one_strength_does_not_change_what_another_draws(images):
