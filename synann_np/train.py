@@ -2,7 +2,7 @@
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from .clipping import clip_grad_norm
@@ -60,7 +60,7 @@ def fit(
     Arguments:
         model: Sequential, x (N, 1, 28, 28) -> log probabilities (N, K). If it has methods train_steps and evaluate,
             with the arguments of the functions below but model and tools, they take the place of these functions
-            (train_steps where there are no tools).
+            (train_steps, which also gets `schedule`, where there are no other tools).
         optimizer: has step(params, grads).
         train_set, test_set: (images (N, 28, 28) uint8, labels (N,)), host arrays.
         epochs: to end with, counted from the start of the run.
@@ -84,8 +84,8 @@ def fit(
     if not 0 <= step - finished * batches_per_epoch <= batches_per_epoch:
         raise ValueError(f"fit: step {step} is not in epoch {finished + 1} of {batches_per_epoch} batches each")
     run_steps = partial(train_steps, model, tools=tools)
-    if tools == PLAIN:
-        run_steps = getattr(model, "train_steps", run_steps)
+    if replace(tools, schedule=None) == PLAIN and hasattr(model, "train_steps"):
+        run_steps = partial(model.train_steps, schedule=tools.schedule)
     run_evaluation = getattr(model, "evaluate", partial(evaluate, model))
     for epoch in range(finished + 1, epochs + 1):
         done = step - (epoch - 1) * batches_per_epoch  # batches of this epoch
@@ -115,7 +115,7 @@ def train_steps(model, optimizer, images, labels, order, batch_size, step, tools
 
     Raises: NonFiniteLoss at the first batch with NaN, on the host.
     """
-    walk = batches(images, labels, batch_size, order, model.dtype, tools.augment, step)
+    walk = batches(images, labels, batch_size, order, model.input_dtype, tools.augment, step)
     for number, (x, targets) in enumerate(walk, start=step):
         if tools.schedule:
             optimizer.lr = tools.schedule(number)
@@ -155,7 +155,7 @@ def evaluate(model, images, labels, batch_size=1000):
     Returns: loss (float), correct (int). A device is waited for once, at the end.
     """
     losses, correct = 0.0, 0
-    for x, targets in batches(images, labels, batch_size, dtype=model.dtype):
+    for x, targets in batches(images, labels, batch_size, dtype=model.input_dtype):
         log_probs, _ = model.forward(x)
         loss, _ = nll_loss(log_probs, targets)
         losses = losses + loss * len(targets)

@@ -213,7 +213,7 @@ def test_a_run_continued_at_any_step_with_all_tools_is_the_same_run():
 
 def test_a_models_own_train_steps_are_left_out_where_there_are_tools():
     class Own(Sequential):
-        def train_steps(self, *arguments):
+        def train_steps(self, *arguments, schedule=None):
             raise KeyError("own")
 
     own = Own([(name, layer) for name, layer in linear_model().layers.items()])

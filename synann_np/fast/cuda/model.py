@@ -1,10 +1,13 @@
 """A model whose training steps and evaluation are the kernels', and all else the plain layers'."""
 
+import math
+
 import numpy as np
 
 from ...optim import SGD
 from ...sequential import Sequential
 from ...train import evaluate, train_steps
+from ...training_tools import TrainingTools
 from .arrays import PARAM_SIZE, parameter_views
 from .evaluation import Evaluation
 from .replay import Graphs
@@ -41,11 +44,12 @@ class CudaModel(Sequential):
         self.optimizer = None  # whose velocity lies in the kernels' array
         self.told = set()
 
-    def train_steps(self, optimizer, images, labels, order, batch_size, step):
-        """As train.train_steps."""
+    def train_steps(self, optimizer, images, labels, order, batch_size, step, schedule=None):
+        """As train.train_steps with TrainingTools(schedule)."""
         if refusal := self.refusal(optimizer):
             self.tell_once(refusal)
-            return train_steps(self, optimizer, images, labels, order, batch_size, step)
+            tools = TrainingTools(schedule=schedule)
+            return train_steps(self, optimizer, images, labels, order, batch_size, step, tools)
         self.adopt_model()
         self.adopt_velocity(optimizer)
         if self.training is None or self.training[0] is not images or self.training[1] is not labels:
@@ -54,8 +58,12 @@ class CudaModel(Sequential):
             capacity = max(len(images), len(order))
             made = Training(self.backend, self.launcher, self.graphs, self.state, images, labels, capacity)
             self.training = images, labels, made
+        rates = None
+        if schedule:
+            rates = [schedule(step + i) for i in range(math.ceil(len(order) / batch_size))]
+            optimizer.lr = rates[-1] if rates else optimizer.lr
         hyper = optimizer.lr, optimizer.momentum, optimizer.weight_decay, float(optimizer.nesterov)
-        return self.training[2].run(hyper, order, batch_size, step)
+        return self.training[2].run(hyper, order, batch_size, step, rates)
 
     def evaluate(self, images, labels, batch_size=1000):
         """As train.evaluate. batch_size is of no account."""

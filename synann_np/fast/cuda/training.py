@@ -39,7 +39,7 @@ class Training:
         self.hyper = None
         self.programs = {}
 
-    def run(self, hyper, order, batch_size, step):
+    def run(self, hyper, order, batch_size, step, rates=None):
         """One update by every batch of order.
 
         Arguments:
@@ -47,6 +47,8 @@ class Training:
             order: indices, on the device. They are copied, so they need not outlive the call.
             batch_size: the last batch may be smaller.
             step: number of the first update.
+            rates: learning rate of every step, if they differ. Then there is a graph for a step, and a launch between
+                two of them; otherwise a graph for many steps.
 
         Returns: loss of the last batch before its update, a scalar of the backend.
 
@@ -61,10 +63,15 @@ class Training:
         self.arrays["order"][: len(order)] = order
         self.arrays["counter"][0] = step
         self.arrays["counter"][1] = 0
-        if full:
-            self.repeat(batch_size, full)
-        if rest:
-            self.repeat(rest, 1)
+        parts = [(batch_size, full)] * (full > 0) + [(rest, 1)] * (rest > 0)
+        if rates is None:
+            for N, count in parts:
+                self.repeat(N, count)
+        else:
+            self.hyper = None
+            for N, rate in zip((N for N, count in parts for _ in range(count)), rates, strict=True):
+                self.arrays["hyper"][0] = rate
+                self.repeat(N, 1)
         return self.arrays["losses"][(step + full + bool(rest) - 1) % LOSSES].copy()
 
     def repeat(self, N, count):

@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 import pytest
 
-from synann_np.checkpoint import read_checkpoint, save
+from synann_np.checkpoint import read_checkpoint, restore_optimizer, save
 from synann_np.fast.cuda import training
 from synann_np.fast.cuda.compile import compile_for_cuda
 from synann_np.fast.cuda.model import CudaModel
@@ -17,9 +17,10 @@ from synann_np.fast.cuda.synapse import CudaSynapse
 from synann_np.layers import LogSoftmax, Softmax, Synapse
 from synann_np.models import SynaNN
 from synann_np.optim import SGD, Adam
-from synann_np.restore import restore_optimizer
 from synann_np.sequential import Sequential
 from synann_np.train import TrainRecord, fit
+from synann_np.training_tools import TrainingTools
+from synann_np.weight_average import WeightAverage
 
 BATCH = 30
 BATCHES = 5  # an epoch: four full ones and one of 10
@@ -167,6 +168,31 @@ def test_rates_may_change_between_records(device):
             optimizer.lr, optimizer.weight_decay = 0.05 / (1 + record.step), 0.001 * record.step
         results.append(model)
     assert_same_state(results[1], results[0])
+
+
+def test_a_schedule_gives_every_step_its_rate(device):
+    results = []
+    for model, fast in ((SynaNN(),) * 2, on_device(device)):
+        optimizer = SGD(0.05, 0.5)
+        tools = TrainingTools(schedule=lambda step: 0.05 / (1 + step))
+        records = list(run(fast, optimizer, tools=tools))
+        list(run(fast, optimizer, step=10, finished=2, epochs=3))  # at the last rate, without the schedule
+        results.append((model, optimizer, records))
+    assert_same_records(results[1][2], results[0][2])
+    assert results[1][1].lr == results[0][1].lr == 0.05 / 10
+    assert_same_state(results[1][0], results[0][0], results[1][1], results[0][1])
+    assert device.cuda.replays > 0
+
+
+def test_other_tools_are_the_plain_layers_business(device):
+    results = []
+    for model, fast in ((SynaNN(),) * 2, on_device(device)):
+        average = WeightAverage(model, 0.9)
+        list(run(fast, SGD(0.05, 0.5), tools=TrainingTools(average=average, label_smoothing=0.1)))
+        results.append((model, average.state_dict()))
+    assert_same_state(results[1][0], results[0][0])
+    for name, a in results[0][1].items():
+        np.testing.assert_array_equal(results[1][1][name], a, err_msg=name)
 
 
 def test_another_optimiser_is_the_plain_layers_business(device):
