@@ -37,7 +37,8 @@ class Augment:
 
     so that the correlation of u at a distance of d pixels is nearly e^(−d²/4σ²), as his. Simard's α (uniform noise of
     every pixel, times α) is elastic = α / (σ √(12 π)): his α = 34, σ = 4 are 1.38 pixels. Where u changes by more than
-    a pixel a pixel the picture folds: keep elastic below half of smoothness.
+    a pixel a pixel the picture folds: of 28×28 pictures 0.1 % fold somewhere at elastic = σ/3, 2 % at 0.4 σ, and at σ/2
+    between a quarter and a half.
 
     Source is linear in what is drawn, so one matrix product of the coefficients (2 N, 3 + nodes) with the functions
     1, x, y, B_g (3 + nodes, H W) gives the coordinates of all pixels.

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import strict_device
+from synann_np.augment import Augment
 from synann_np.backend import BackendError, array_module, get_backend
 from synann_np.counter_random import keep_mask, random_bits
 from synann_np.layers import (
@@ -132,6 +133,16 @@ def test_hundred_training_steps_agree(dtype, device):
     host_losses, host_state = hundred_steps(NUMPY, dtype)
     assert_close({"losses": losses, **state}, {"losses": host_losses, **host_state}, HUNDRED_STEPS[dtype])
     assert losses[-10:].mean() < losses[:10].mean()
+
+
+def test_augmented_pictures_agree_to_a_grey_level(device):
+    images = np.random.default_rng(3).integers(0, 256, (50, 28, 20), dtype="uint8")
+    augment = Augment(5, shift=2, rotate=10, scale=0.1, shear=0.1, elastic=1.4)
+    on_device = device.to_host(augment(device.asarray(images), 7))
+    assert on_device.dtype == images.dtype
+    difference = np.abs(on_device.astype("int64") - augment(images, 7))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-2  # sines and products may differ in the last bit
 
 
 def test_the_training_loop_runs_on_the_device(device):
