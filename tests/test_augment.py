@@ -286,6 +286,14 @@ def test_on_average_nothing_moves(digits):
 # ---- a function of seed, step and row
 
 
+def test_the_recorded_numbers_never_change():
+    """Others here, and every run that is resumed or repeated sees other pictures than before."""
+    augment, images = Augment(5, shift=1, elastic=1), np.zeros((2, 28, 28), np.uint8)
+    np.testing.assert_allclose(13.5 - augment._affine(images, 7, 0)[0, :, 0], [0.08011532, 0.58889961], atol=1e-6)
+    np.testing.assert_allclose(augment._nodes(images, 7, 0, 36)[1, :, 35], [0.7635684, 1.0669423], atol=1e-6)
+    assert len(augment._basis(images)) == 3 + 36
+
+
 @each_strength
 def test_the_same_seed_and_step_give_the_same_pictures(digits, strengths):
     first = Augment(5, **strengths)(digits, 7)
