@@ -1,8 +1,8 @@
-"""Train SynaNN on MNIST, or on any data set in its format.
+"""Train SynaNN, or another network, on MNIST or on any data set in its format.
 
 python scripts/train_mnist.py                        20 epochs on the data of the repository
 python scripts/train_mnist.py --backend cupy         on an NVIDIA GPU
-python scripts/train_mnist.py --epochs 115           as long as the published run
+python scripts/train_mnist.py --recipe seed          the published run
 python scripts/train_mnist.py --resume runs/mine     continue a run that was stopped or killed
 """
 
@@ -11,7 +11,7 @@ import os
 import shlex
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -25,14 +25,17 @@ from synann_np.backend import BackendError, get_backend
 from synann_np.check_finite import check_finite
 from synann_np.data import DataError, load_mnist, split_validation
 from synann_np.history import read_history
-from synann_np.models import SynaNN
-from synann_np.optim import SGD
+from synann_np.models import MODELS
 from synann_np.pictures.training import training_curves
-from synann_np.runs.arguments import HYPERPARAMETERS, parse_arguments, to_interval, to_json
+from synann_np.runs.arguments import describe_settings, parse_arguments, to_json
 from synann_np.runs.folder import RunFolder
 from synann_np.runs.identity import run_identity
+from synann_np.runs.options import HYPERPARAMETERS
+from synann_np.runs.parts import make_optimizer, make_tools, schedule_epochs
+from synann_np.runs.save_interval import to_interval
 from synann_np.runs.saver import RunSaver
 from synann_np.runs.stop_signals import StopSignals
+from synann_np.runs.training_state import out_of_patience
 from synann_np.train import EvalRecord, at_chance, evaluate, fit
 
 CHANCE_WARNING = """\
@@ -53,12 +56,16 @@ def train(args):
             f"choose a --batch-size that does not leave 1 of {len(train_set[0])}"
         )
     args.threads = args.threads or fast.usable_cores()
-    model = SynaNN(args.seed, args.dtype, backend)
-    optimizer = SGD(args.lr, args.momentum)
-    identity = run_identity({key: getattr(args, key) for key in HYPERPARAMETERS}, model, data)
+    model = MODELS[args.model](args.seed, args.dtype, backend)
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
+    optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
+    settings = {key: getattr(args, key) for key in HYPERPARAMETERS} | {"schedule_epochs": schedule_epochs(args)}
+    identity = run_identity(settings, model, data)
     out = args.out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    saving = {"interval": to_interval(args.save_every), "stop_on_error": args.stop_if_unsaved, "warn": complain}
+    saving = {
+        "average": tools.average, "interval": to_interval(args.save_every), "stop_on_error": args.stop_if_unsaved,
+        "warn": complain,
+    }  # fmt: skip
     with (
         RunFolder(out, args.resume is not None, args.overwrite) as folder,
         closing(RunSaver(folder, model, optimizer, identity, batches_per_epoch, **saving)) as saver,
@@ -72,22 +79,25 @@ def train(args):
             print(f"Resumed {out} after {saver.finished} epochs and {saver.step} steps")
         versions = {"synann_np": synann_np.__version__, "numpy": np.__version__, "backend": backend.name}
         write_atomically(folder.settings, to_json(args, **versions).encode())
+        print("\n".join(describe_settings(args)))
         run = fit(
             runner(model, args), optimizer, train_set, watched, args.epochs,
             batch_size=args.batch_size, test_batch_size=args.test_batch_size, seed=args.seed,
-            log_interval=args.log_interval, step=saver.step, finished=saver.finished,
+            log_interval=args.log_interval, step=saver.step, finished=saver.finished, tools=tools,
         )  # fmt: skip
-        follow(run, saver, stop, test_name, args.epochs)
+        follow(run, saver, stop, test_name, args)
         saved = saver.save_if_new()
-        if stop.received and saver.finished < args.epochs:
+        stopped_early = out_of_patience(saver.finished, saver.best_epoch, args.patience)
+        if stop.received and saver.finished < args.epochs and not stopped_early:
             state = "saved" if saved else "NOT saved: what follows the last save is lost"
             print(f"Stopped after {saver.finished} epochs and {saver.step} steps, {state}. {how_to_continue(out)}")
             return 128 + stop.received
 
+        if stopped_early:
+            print(f"Stopped early: no better epoch since epoch {saver.best_epoch}")
         if args.validation:
-            loss, correct = evaluate(model, *(backend.asarray(a) for a in test_set), args.test_batch_size)
-            print("\n".join(describe(EvalRecord(args.epochs, 0, loss, correct, len(test_set[0])), "Test")))
-        title = f"SynaNN on {args.data_dir or 'MNIST'}, seed {args.seed}"
+            print("\n".join(describe(final_test(model, tools.average, test_set, saver, args), "Test")))
+        title = f"{args.model} on {args.data_dir or 'MNIST'}, seed {args.seed}"
         training_curves(read_history(folder.history), folder.curves, title)
     print(f"Model, history and curves: {out}")
     return 0 if saved else 2
@@ -100,8 +110,21 @@ def runner(model, args):
     return model if args.engine == "plain" else fast.compile(model, args.threads, input_gradient=False)
 
 
-def follow(run, saver, stop, test_name, epochs):
-    """Show and save the records of a run, until it ends or a signal came."""
+def final_test(model, average, test_set, saver, args):
+    """The one look at the test set of a run that watched a validation split: with the last weights, or the best."""
+    if args.keep == "best" and saver.best_epoch:
+        print(f"Weights of epoch {saver.best_epoch}, the best on the validation split")
+        model, average = synann_np.load(saver.folder.best, model.backend), None
+    with average.in_place() if average else nullcontext():
+        loss, correct = evaluate(model, *(model.backend.asarray(a) for a in test_set), args.test_batch_size)
+    return EvalRecord(saver.finished, saver.step, loss, correct, len(test_set[0]))
+
+
+def follow(run, saver, stop, test_name, args):
+    """Show and save the records of a run, until it ends, has lost its patience or got a signal."""
+    if out_of_patience(saver.finished, saver.best_epoch, args.patience):
+        return  # a resumed run that had stopped here
+    epochs = args.epochs
     finished_before, started = saver.finished, time.perf_counter()
     batches = saver.batches_per_epoch
     with tqdm(total=epochs * batches, initial=saver.step, unit="batch", disable=None, leave=False) as bar:
@@ -116,7 +139,7 @@ def follow(run, saver, stop, test_name, epochs):
                     tqdm.write(CHANCE_WARNING, file=sys.stderr)
             sys.stdout.flush()
             saver.after(record)
-            if stop.received:
+            if stop.received or out_of_patience(saver.finished, saver.best_epoch, args.patience):
                 break
 
 

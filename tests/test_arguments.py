@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from synann_np.runs.arguments import TAKEN_OVER, parse_arguments, to_interval, to_json
+from synann_np.runs.arguments import parse_arguments, to_json
+from synann_np.runs.options import TAKEN_OVER
+from synann_np.runs.save_interval import to_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = [

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     # the ground floor
     "atomic_file": set(),
     "backend": set(),
+    "broken_pipe": set(),
     "idx": set(),
     "initializers": set(),
     "logistic": {"backend"},
@@ -65,7 +66,7 @@ MAY_IMPORT = {
     "fast": {"fast.*"},
     "fast.cuda": {"fast.cuda.*"},
     "fast.cuda.*": {"fast.cuda.*", "layers", "models", "optim", "sequential", "train", "training_tools"},
-    "fast.*": {"backend", "fast.*", "fast.cuda.*", "layers", "layers.base", "sequential"},
+    "fast.*": {"backend", "data", "fast.*", "fast.cuda.*", "layers", "layers.base", "sequential"},
     "model_config": {"backend", "layers", "safetensors_file", "sequential"},
     "models": {"layers", "sequential"},
     "sequential": {"backend"},
@@ -78,10 +79,13 @@ MAY_IMPORT = {
     "weight_average": {"safetensors_file"},
     # a run: what stands around training
     "runs": set(),
-    "runs.arguments": {"runs.save_interval"},
+    "runs.arguments": {"runs.options", "runs.recipes"},
     "runs.folder": {"atomic_file"},
     "runs.history_file": {"history"},
     "runs.identity": {"model_config", "version"},
+    "runs.options": {"models", "runs.parts", "runs.recipes", "runs.save_interval"},
+    "runs.parts": {"augment", "optim", "schedules", "training_tools", "weight_average"},
+    "runs.recipes": set(),
     "runs.save_interval": {"train"},
     "runs.training_state": {"safetensors_file"},
     "runs.saver": {
@@ -142,7 +146,7 @@ LAZY = {
 }
 
 # Modules and folders. The arguments of a program offer it by name.
-MAY_NAME_CUPY = {"backend", "fast.cuda", "runs.arguments"}
+MAY_NAME_CUPY = {"backend", "fast.cuda", "runs.options"}
 
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "common", "core", "misc", "helpers"}
 

@@ -1,118 +1,108 @@
-"""The command line of train_mnist.py: what it accepts, and what a resumed run takes over from run.json."""
+"""The command line of train_mnist.py: recipes, what a resumed run takes over from run.json, what fits together."""
 
 import argparse
 import json
-import math
-import os
 import sys
+import textwrap
 from pathlib import Path
 
-from .save_interval import Interval
-
-# What the numbers of a run depend on, and what a resumed run takes over beside them.
-HYPERPARAMETERS = (
-    "batch_size", "test_batch_size", "lr", "momentum", "seed", "log_interval", "validation", "engine", "threads",
-)  # fmt: skip
-TAKEN_OVER = (*HYPERPARAMETERS, "dtype", "backend", "epochs", "data_dir", "save_every")
+from .options import DEFAULTS, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
+from .recipes import RecipeError, read_recipe, recipe_lines
 
 
 def parse_arguments(argv, description):
-    """The arguments as a namespace. With --resume, `out` is the folder, and settings that were not given are the
-    run's own. Wrong ones end the process with a line and exit code 2, as argparse does it.
+    """The arguments as a namespace. Settings that are not given are those of --recipe, or with --resume the run's own,
+    and `out` is then its folder. Wrong ones end the process with a line and exit code 2, as argparse does it.
     """
     argv = sys.argv[1:] if argv is None else argv
-    parser = _parser(description)
+    parser = make_parser(description)
     args = parser.parse_args(argv)
-    if args.resume is None:
-        return args
-    folder = args.out if args.resume is True else args.resume
-    if folder is not None and folder.name == "last.safetensors":
-        folder = folder.parent
-    if folder is None or (args.out or folder) != folder:
-        parser.error("argument --resume: name the folder of the run once, as --resume DIR or as --out DIR --resume")
-    try:
-        settings = _read_settings(folder)
-    except (OSError, ValueError, RecursionError) as error:
-        parser.error(f"argument --resume: {folder / 'run.json'} cannot be read ({error}); start a new run")
-    # Settings of the run come first, so that those given now replace them.
-    taken_over = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items()]
-    return parser.parse_args([*taken_over, *argv, f"--out={folder}"])
+    if args.recipe == "list":
+        parser.exit(message="\n".join(recipe_lines()) + "\n")
+    if args.recipe is not None:
+        if args.resume is not None:
+            parser.error("argument --recipe: not with --resume: the run has its settings")
+        # The recipe's settings come first, so that those given now replace them. So do the run's.
+        args = parser.parse_args([*_words_of_recipe(args.recipe, parser), *argv])
+    elif args.resume is not None:
+        folder = _folder_to_resume(args, parser)
+        args = parser.parse_args([*_words_of_run(folder, parser), *argv, f"--out={folder}"])
+    return _completed(args, parser)
 
 
 def to_json(args, **more):
     """The content of run.json: every argument, and more."""
     settings = {key: str(value.resolve()) if isinstance(value, Path) else value for key, value in vars(args).items()}
-    for key in ("resume", "overwrite", "accept_changes"):
-        del settings[key]  # of this call, not of the run
+    for key in OF_ONE_CALL:
+        del settings[key]
     return json.dumps(settings | more, indent=2) + "\n"
 
 
-def to_interval(text):
-    """Epochs or minutes: "3" -> every 3 epochs, "10min" -> every 10 minutes."""
-    if text.endswith("min"):
-        return Interval(None, _rate(text.removesuffix("min")))
-    return Interval(_count(text))
+def describe_settings(args):
+    """Lines that tell the recipe and every setting."""
+    if args.recipe is not None:
+        yield f"Recipe: {args.recipe}"
+    settings = [f"{key}={getattr(args, key)}" for key in TAKEN_OVER if key != "recipe"]
+    yield textwrap.fill(f"Settings: {' '.join(settings)}", 110, subsequent_indent="  ", break_long_words=False)
 
 
-def _parser(description):
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--backend", choices=("numpy", "cupy", "auto"), default="numpy", help="where to compute (numpy)")
-    add("--dtype", choices=("float32", "float64"), default="float32", help="of weights and arithmetic (float32)")
-    add("--epochs", type=_count, default=20, help="times through the training images (20)")
-    add("--batch-size", type=_count, default=100, help="training images of one step (100)")
-    add("--test-batch-size", type=_count, default=1000, help="test images evaluated at a time (1000)")
-    add("--lr", type=_rate, default=0.012, help="learning rate (0.012)")
-    add("--momentum", type=_rate, default=0.5, help="momentum of SGD (0.5)")
-    add("--seed", type=_seed, default=5, help="of weights, order of the images and dropout (5)")
-    add("--log-interval", type=_count, default=100, help="batches between two lines of the log (100)")
-    add("--validation", type=_count, metavar="N", help="hold out N training images and evaluate on them each epoch")
-    add("--threads", type=_count, help="threads of the fast path (all cores); part of what makes a run repeatable")
-    engine = "plain" if os.environ.get("SYNANN_FAST") == "0" else "fast"
-    add("--engine", choices=("fast", "plain"), default=engine, help="plain: the layers as they are read; slower (fast)")
-    add("--data-dir", type=Path, help="folder with four files in MNIST's format (the repository's MNIST)")
-    add("--out", type=Path, help="folder of history, checkpoints and curves (runs/ and the time of day)")
-    add("--overwrite", action="store_true", help="replace the run that --out holds already")
-    add("--resume", type=Path, nargs="?", const=True, metavar="DIR", help="continue the run in DIR, or in --out")
-    add("--accept-changes", action="store_true", help="resume although settings, data or code differ")
-    add("--save-every", type=_interval, default="1", metavar="N", help="epochs between saves, or minutes: 10min (1)")
-    add("--stop-if-unsaved", action="store_true", help="stop when a save fails (otherwise warn and train on)")
-    add("--check-finite", action="store_true", help="name the first layer that makes NaN or infinity (slower)")
-    return parser
+def _completed(args, parser):
+    """With the defaults that depend on other arguments. What does not fit together is refused."""
+    for key, value in DEFAULTS[args.optimizer].items():
+        if getattr(args, key) is None:
+            setattr(args, key, value)
+    args.keep = args.keep or ("best" if args.patience else "last")
+    if not args.validation and (args.patience or args.keep == "best"):
+        parser.error("argument --patience, --keep best: need --validation N, since the test set must not choose")
+    if args.nesterov and (args.optimizer != "sgd" or not args.momentum):
+        parser.error("argument --nesterov: needs --optimizer sgd and a --momentum above 0")
+    if args.warmup >= args.epochs:
+        parser.error(f"argument --warmup: {args.warmup:g} epochs leave nothing of --epochs {args.epochs}")
+    return args
 
 
-def _read_settings(folder):
-    if not (folder / "run.json").exists():
-        return {}  # killed before it was written, or no run at all, which RunFolder refuses
-    settings = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    if not isinstance(settings, dict):
-        raise ValueError("no JSON object")
-    return {key: settings[key] for key in TAKEN_OVER if settings.get(key) is not None}
+def _words(key, value):
+    """A setting as it is given on a command line."""
+    if key in SWITCHES and isinstance(value, bool):
+        return f"--{'' if value else 'no-'}{key.replace('_', '-')}"
+    return f"--{key.replace('_', '-')}={value}"
 
 
-def _count(text):
-    return _at_least(1, int, text)
-
-
-def _seed(text):
-    return _at_least(0, int, text)
-
-
-def _rate(text):
-    return _at_least(0, float, text)
-
-
-def _at_least(least, kind, text):
+def _words_of_recipe(name, parser):
+    checker = make_parser("", exit_on_error=False)
+    known = vars(checker.parse_args([])).keys() - {"recipe", "out", *OF_ONE_CALL}
     try:
-        number = kind(text)
-    except ValueError:
-        number = math.nan
-    if not least <= number < math.inf:  # false for NaN too
-        what = "whole number" if kind is int else "finite number"
-        raise argparse.ArgumentTypeError(f"expected {least} or more and a {what}, got {text:.40}")
-    return number
+        path, settings = read_recipe(name)
+        for key, value in settings.items():
+            if key not in known:
+                raise RecipeError(f"{path}: {key:.40} is no setting; --help lists them, here with _ for -")
+            if not isinstance(value, str | int | float):
+                raise RecipeError(f"{path}: {key}: expected a number, a text, true or false, got {value!s:.40}")
+            try:
+                checker.parse_args([_words(key, value)])
+            except argparse.ArgumentError as error:
+                raise RecipeError(f"{path}: {key}: {error.message}") from error
+    except RecipeError as error:
+        parser.error(f"argument --recipe: {error}")
+    return [_words(key, value) for key, value in settings.items()]
 
 
-def _interval(text):
-    to_interval(text)  # checked here, but kept as text: so it goes into run.json and comes back
-    return text
+def _folder_to_resume(args, parser):
+    folder = args.out if args.resume is True else args.resume
+    if folder is not None and folder.name == "last.safetensors":
+        folder = folder.parent
+    if folder is None or (args.out or folder) != folder:
+        parser.error("argument --resume: name the folder of the run once, as --resume DIR or as --out DIR --resume")
+    return folder
+
+
+def _words_of_run(folder, parser):
+    if not (folder / "run.json").exists():
+        return []  # killed before it was written, or no run at all, which RunFolder refuses
+    try:
+        settings = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        if not isinstance(settings, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError, RecursionError) as error:
+        parser.error(f"argument --resume: {folder / 'run.json'} cannot be read ({error}); start a new run")
+    return [_words(key, settings[key]) for key in TAKEN_OVER if settings.get(key) is not None]

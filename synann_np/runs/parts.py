@@ -1,0 +1,66 @@
+"""From the arguments of a run to its optimiser, its schedule and its tools."""
+
+from ..augment import Augment
+from ..optim import SGD, Adam, AdamW
+from ..schedules import constant, cosine, one_cycle, step_decay, warm_up
+from ..training_tools import TrainingTools
+from ..weight_average import WeightAverage
+
+OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+SCHEDULES = ("constant", "step", "cosine", "one_cycle")
+STRENGTHS = ("shift", "rotate", "scale", "shear", "elastic", "smoothness")
+
+
+def make_optimizer(args):
+    """The optimiser of args.optimizer. Raises: ValueError as its class."""
+    options = {"lr": args.lr, "weight_decay": args.weight_decay, "decay_vectors": args.decay_vectors}
+    if args.optimizer == "sgd":
+        options |= {"momentum": args.momentum, "nesterov": args.nesterov}
+    return OPTIMIZERS[args.optimizer](**options)
+
+
+def make_tools(args, model, batches_per_epoch):
+    """TrainingTools of a run that trains `model` by so many batches an epoch."""
+    return TrainingTools(
+        schedule=make_schedule(args, batches_per_epoch),
+        label_smoothing=args.label_smoothing,
+        max_norm=args.clip or None,
+        average=WeightAverage(model, args.ema) if args.ema else None,
+        augment=to_augment(args.augment, args.seed),
+    )
+
+
+def make_schedule(args, batches_per_epoch):
+    """Function of the step -> learning rate; None if it is always the same."""
+    total, rise = args.epochs * batches_per_epoch, round(args.warmup * batches_per_epoch)
+    if args.schedule == "one_cycle":  # whose rise is a warm-up
+        return one_cycle(args.lr, total, rise / total) if rise else one_cycle(args.lr, total)
+    if args.schedule == "constant" and not rise:
+        return None
+    after = {
+        "constant": lambda: constant(args.lr),
+        "step": lambda: step_decay(args.lr, args.step_size * batches_per_epoch, args.gamma),
+        "cosine": lambda: cosine(args.lr, max(total - rise, 1)),
+    }
+    return warm_up(after[args.schedule](), rise)
+
+
+def schedule_epochs(args):
+    """The epochs that the schedule depends on, None if it does not: a run may then be continued for more."""
+    return args.epochs if args.schedule in ("cosine", "one_cycle") else None
+
+
+def to_augment(text, seed=0):
+    """Augment from "shift=2,rotate=10"; None from "none". Raises: ValueError for anything else."""
+    if text == "none":
+        return None
+    strengths = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        if name not in STRENGTHS or name in strengths:
+            raise ValueError(f"expected none, or {'=, '.join(STRENGTHS)}=, each once, got {part:.40}")
+        try:
+            strengths[name] = float(value)
+        except ValueError:
+            raise ValueError(f"expected a number for {name}, got {value:.40}") from None
+    return Augment(seed, **strengths)
