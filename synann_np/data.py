@@ -98,9 +98,10 @@ def batches(images, labels, batch_size, permutation=None, dtype="float32", augme
         augment: function of (images (batch_size, H, W) uint8, step) -> images, uint8, on the same backend; None leaves
             them as they are.
         step: of the first batch; it counts up.
+        dtype: of x. "uint8" leaves the bytes as they are, for a model that normalises them itself.
 
     Yields:
-        x (batch_size, 1, H, W) as of `normalise`, labels (batch_size,)
+        x (batch_size, 1, H, W) as of `normalise`, or bytes (batch_size, H, W); labels (batch_size,)
 
     Raises:
         ValueError: at once, not at the first batch: lengths that differ, batch_size below 1, indices that
@@ -120,7 +121,7 @@ def batches(images, labels, batch_size, permutation=None, dtype="float32", augme
             if permutation is not None:
                 chosen = permutation[chosen]
             pixels = images[chosen] if augment is None else augment(images[chosen], step + number)
-            yield normalise(pixels, dtype), labels[chosen]
+            yield (pixels if dtype == "uint8" else normalise(pixels, dtype)), labels[chosen]
 
     return walk()
 

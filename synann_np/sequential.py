@@ -40,6 +40,11 @@ class Sequential:
         """dict "layer.buffer" -> array: state that is not trained (batch-norm's running statistics)."""
         return {f"{name}.{key}": b for name, layer in self.layers.items() for key, b in layer.buffers.items()}
 
+    @property
+    def input_dtype(self):
+        """What a training loop feeds it: numbers of its dtype, or "uint8", images that it normalises itself."""
+        return self.dtype
+
     def forward(self, x, train=False, step=0):
         """All layers in order.
 

@@ -5,12 +5,16 @@ from functools import reduce
 import numpy as np
 
 from ..sequential import Sequential
+from .pixels import are_pixels, normalised
 
 ROWS = 100  # at a time: their columns of a convolution still fit a cache
 
 
 class Blocked(Sequential):
     """Blocks (see blocks.py) on at most ROWS rows at a time until something mixes the rows, then layers as they are.
+
+    forward also takes the bytes of images, (N, H, W), and normalises them as data.normalise does: part by part, just
+    before the numbers are wanted.
 
     Gradients are added in the order of the parts, so that equal settings give equal bits. An evaluation keeps no caches
     of the blocks: the memory that they fill is not in the processor's caches when it is wanted again. Should backward
@@ -21,8 +25,10 @@ class Blocked(Sequential):
         super().__init__(list(model.layers.items()), model.dtype, model.backend)
         self.by_rows, self.joint = by_rows, joint
 
+    input_dtype = "uint8"
+
     def forward(self, x, train=False, step=0):
-        y, row_caches = forward_by_rows(self.by_rows, x, train, step, keep=train)
+        y, row_caches = forward_by_rows(self.by_rows, x, self.dtype, train, step, keep=train)
         y, joint_caches = self.joint.forward(y, train, step)
         return y, (row_caches if train else x, joint_caches)
 
@@ -30,19 +36,22 @@ class Blocked(Sequential):
         row_caches, joint_caches = caches
         dy, joint_grads = self.joint.backward(dy, joint_caches)
         if not isinstance(row_caches, list):
-            _, row_caches = forward_by_rows(self.by_rows, row_caches)
+            _, row_caches = forward_by_rows(self.by_rows, row_caches, self.dtype)
         dx, grads = backward_by_rows(self.by_rows, dy, row_caches)
         return dx, grads | joint_grads
 
 
-def forward_by_rows(blocks, x, train=False, step=0, first_row=0, keep=True):
+def forward_by_rows(blocks, x, dtype, train=False, step=0, first_row=0, keep=True):
     """y, caches of x (N, ...) by parts; caches is a list of (number of rows, cache of each block), one for each part.
 
-    first_row: number of the first row of x in the batch. keep=False: no caches, an empty list.
+    dtype: of the numbers, if x are bytes of images. first_row: number of the first row of x in the batch. keep=False:
+    no caches, an empty list.
     """
     outputs, caches = [], []
     for start in range(0, max(len(x), 1), ROWS):
         y, part_caches = x[start : start + ROWS], []
+        if are_pixels(y):
+            y = normalised(y, dtype)
         for block in blocks:
             y, cache = block.forward(y, train, step, first_row + start)
             part_caches.append(cache if keep else None)

@@ -50,7 +50,7 @@ class _Rank:
                 words[done + 1], words[done] = 0, order
 
     def describe(self, words):
-        layers, input_gradient, self.x_row, self.y_row, arithmetic = _Reader(self.orders, self.memory.params).load()
+        layers, input_gradient, arithmetic, self.rows = _Reader(self.orders, self.memory.params).load()
         self.blocks, self.batches = fuse(layers, input_gradient), {}
         np.seterr(**arithmetic)
 
@@ -59,10 +59,11 @@ class _Rank:
             self.caches.pop(call, None)
         N, train, step = words[Word.ROWS], bool(words[Word.TRAIN]), words[Word.STEP]
         if N not in self.batches:
-            self.batches[N] = Batch(self.memory, N, self.x_row, self.y_row)
+            self.batches[N] = Batch(self.memory, N, *self.rows)
         batch = self.batches[N]
         rows = batch.rows[self.rank]
-        y, caches = forward_by_rows(self.blocks, batch.x[self.rank], train, step, rows.start, keep=train)
+        x, dtype = batch.x[self.rank], self.memory.dtype
+        y, caches = forward_by_rows(self.blocks, x, dtype, train, step, rows.start, keep=train)
         batch.y[rows] = y
         if train:
             self.caches[words[Word.CALL]] = batch, caches

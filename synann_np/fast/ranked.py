@@ -8,6 +8,7 @@ from itertools import chain
 import numpy as np
 
 from .blocked import Blocked, backward_by_rows, forward_by_rows
+from .pixels import are_pixels
 from .rank_team import RankTeam
 from .shared_memory import BACKWARD, DESCRIBE, FORWARD, Batch, Word
 
@@ -91,7 +92,9 @@ class Ranked(Blocked):
         for i, number in enumerate(gone, start=Word.DROPPED_CALLS):
             words[i] = number
         own = batch.rows[0]
-        y, call.caches = self._order(FORWARD, lambda: forward_by_rows(self.by_rows, x[own], train, step, keep=train))
+        y, call.caches = self._order(
+            FORWARD, lambda: forward_by_rows(self.by_rows, x[own], self.dtype, train, step, keep=train)
+        )
         batch.y[own] = y
         return batch.y.copy(), call
 
@@ -120,26 +123,32 @@ class Ranked(Blocked):
     def _batch(self, x):
         """Shared arrays for the batch x, the others ready for it; None where rank 0 does all the rows."""
         N, memory = len(x), self.team.memory
-        if self.closed or len(x) < memory.ranks or x.dtype != memory.dtype or os.getpid() != self.owner:
+        if self.closed or len(x) < memory.ranks or os.getpid() != self.owner:
+            return None
+        if x.dtype != memory.dtype and not are_pixels(x):
             return None
         now = self._settings(x)
         if not _same(now, self.described):
-            y, _ = forward_by_rows(self.by_rows, x[:1], keep=False)  # it refuses what is wrong, and y has a shape
+            y, _ = forward_by_rows(self.by_rows, x[:1], self.dtype, keep=False)  # it refuses what is wrong
             if y.dtype != memory.dtype or not self._move_params():
                 return None
-            if not self.team.running:
-                self.team.start()
-            now = self._settings(x)
-            self.y_row, self.batches = y.shape[1:], {}
-            description = self.rows, self.input_gradient, x.shape[1:], self.y_row, now[1]
-            self._order(DESCRIBE, lambda: None, self.team.written(description))
-            self.described = now
+            self._describe(x, y.shape[1:])
         if N not in self.batches:
             try:
-                self.batches[N] = Batch(memory, N, x.shape[1:], self.y_row)
+                self.batches[N] = Batch(memory, N, *self.row_shapes)
             except ValueError:
                 return None
         return self.batches[N]
+
+    def _describe(self, x, y_row):
+        if not self.team.running:
+            self.team.start()
+        x_row = x.shape[1:]
+        self.row_shapes = x_row, x.dtype.str, (1, *x_row) if are_pixels(x) else x_row, y_row
+        self.batches, now = {}, self._settings(x)
+        description = self.rows, self.input_gradient, np.geterr(), self.row_shapes
+        self._order(DESCRIBE, lambda: None, self.team.written(description))
+        self.described = now
 
     def _row_params(self):
         return [(f"{name}.{key}", p) for name, layer in self.rows.items() for key, p in layer.params.items()]
@@ -147,7 +156,7 @@ class Ranked(Blocked):
     def _settings(self, x):
         """What the others were told, or must be: shape of the rows, rules of arithmetic, whatever the layers hold."""
         held = [held for layer in self.rows.values() for held in (layer.__dict__, layer.params)]
-        return [x.shape[1:], np.geterr(), *chain.from_iterable(map(dict.values, held))]
+        return [(x.shape[1:], x.dtype), np.geterr(), *chain.from_iterable(map(dict.values, held))]
 
     def _move_params(self):
         """Whether all parameters could be moved to where the others see them."""

@@ -61,35 +61,43 @@ class SharedMemory:
         views = [{name: row[place].reshape(shapes[name]) for name, place in places.items()} for row in flat]
         self.params, self.grads = views[0], views[1:]
 
-    def array(self, at, shape):
-        """An array of the model's dtype at this byte."""
-        return np.frombuffer(self.map, self.dtype, math.prod(shape), at).reshape(shape)
+    def array(self, at, shape, dtype=None):
+        """An array, of the model's dtype unless another is given, at this byte."""
+        return np.frombuffer(self.map, dtype or self.dtype, math.prod(shape), at).reshape(shape)
 
 
 class Batch:
     """Arrays of a batch in the shared memory: x, y and their gradients dx, dy.
 
-    x[rank] and dx[rank] (rows of the rank, ...) have the batch innermost in memory, as layers of images want it; y and
-    dy (N, ...). Where one ends and the next begins follows from the sizes, which all ranks know.
+    x[rank] and dx[rank] (rows of the rank, ...), y and dy (N, ...). Numbers of x have the batch innermost in memory, as
+    layers of images want it. Where one array ends and the next begins follows from the sizes, which all ranks know.
 
+    Arguments: x_row, dx_row, y_row: shapes of a row. x_dtype: of the model, or uint8.
     Attributes: rows[rank], a slice of the batch.
 
     Raises: ValueError if it does not fit.
     """
 
-    def __init__(self, memory, N, x_row, y_row):
-        ranks, at = memory.ranks, memory.batch_at
+    def __init__(self, memory, N, x_row, x_dtype, dx_row, y_row):
+        self.memory, self.at, ranks = memory, memory.batch_at, memory.ranks
         self.rows = [slice(N * rank // ranks, N * (rank + 1) // ranks) for rank in range(ranks)]
-        rowwise = [(*x_row, rows.stop - rows.start) for rows in self.rows]
-        arrays = []
-        for shape in [*rowwise, *rowwise, (N, *y_row), (N, *y_row)]:
-            size = math.prod(shape) * memory.dtype.itemsize
-            if at + size > memory.size:
-                raise ValueError(f"{N} rows of shape {x_row} do not fit the shared memory")
-            arrays.append(memory.array(at, shape))
-            at += -(-size // 64) * 64
-        images = [np.moveaxis(a, -1, 0) for a in arrays[:-2]]
-        self.x, self.dx, self.y, self.dy = images[:ranks], images[ranks:], *arrays[-2:]
+        sizes = [rows.stop - rows.start for rows in self.rows]
+        if np.dtype(x_dtype) == np.uint8:
+            self.x = [self._take((n, *x_row), x_dtype) for n in sizes]
+        else:
+            self.x = [self._take_innermost(x_row, n) for n in sizes]
+        self.dx = [self._take_innermost(dx_row, n) for n in sizes]
+        self.y, self.dy = (self._take((N, *y_row), memory.dtype) for _ in range(2))
+
+    def _take_innermost(self, row, n):
+        return np.moveaxis(self._take((*row, n), self.memory.dtype), -1, 0)
+
+    def _take(self, shape, dtype):
+        begin, size = self.at, math.prod(shape) * np.dtype(dtype).itemsize
+        self.at += -(-size // 64) * 64
+        if self.at > self.memory.size:
+            raise ValueError(f"an array of shape {shape} does not fit the shared memory")
+        return self.memory.array(begin, shape, dtype)
 
 
 def wait_until(words, at, value, alarm):

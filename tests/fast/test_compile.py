@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from synann_np.data import normalise
 from synann_np.fast import compile, usable_cores
 from synann_np.fast.blocks import ConvPoolReluBlock, LayerBlock
+from synann_np.fast.pixels import normalised
 from synann_np.fast.synapse import FastSynapse
 from synann_np.layers import Conv2d, Flatten, Layer, Linear, LogSoftmax, MaxPool2d, ReLU, Synapse
 from synann_np.losses import nll_loss
@@ -194,3 +196,20 @@ def test_a_layer_that_mixes_rows_sees_the_whole_batch():
         np.testing.assert_allclose(fast_y, y, rtol=1e-13, atol=1e-15)
         expected, _ = model.backward(dy, caches)
         np.testing.assert_allclose(fast.backward(dy, fast_caches)[0], expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bytes_of_images_are_taken_as_the_numbers_that_they_stand_for(threads, dtype):
+    images = np.random.default_rng(0).integers(0, 256, (130, 28, 28), "uint8")
+    assert np.array_equal(normalised(images, dtype), normalise(images, dtype))
+    results = []
+    for x in (images, normalise(images, dtype)):
+        fast = compile(SynaNN(dtype=dtype), threads=threads)
+        y, caches = fast.forward(x, True, 3)
+        evaluated, evaluation = fast.forward(x)
+        dx, grads = fast.backward(y, caches)
+        results.append([y, evaluated, dx, *grads.values(), fast.backward(y, evaluation)[0]])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
+    assert compile(SynaNN(), threads=1).input_dtype == "uint8"
