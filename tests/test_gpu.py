@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import strict_device
+from synann_np import layers
 from synann_np.augment import Augment
 from synann_np.backend import BackendError, array_module, get_backend
 from synann_np.counter_random import keep_mask, random_bits
@@ -24,8 +25,11 @@ from synann_np.layers import (
     LogSoftmax,
     MaxPool2d,
     ReLU,
+    Sigmoid,
     Softmax,
     Synapse,
+    SynapseGraph,
+    SynapseTensor,
 )
 from synann_np.losses import nll_loss
 from synann_np.models import SynaNN
@@ -45,11 +49,16 @@ LAYERS = {
     "Conv2d": (lambda **o: Conv2d(10, 20, 5, **o), (20, 10, 12, 12)),
     "Conv2d with stride and padding": (lambda **o: Conv2d(3, 4, (3, 2), (2, 1), (1, 2), **o), (3, 3, 9, 8)),
     "Synapse": (lambda **o: Synapse(64, **o), (100, 64)),
+    "Synapse, logistic": (lambda **o: Synapse(64, "logistic", **o), (100, 64)),
+    "Synapse, surprisal": (lambda **o: Synapse(64, "surprisal", **o), (100, 64)),
+    "Synapse, alpha fixed": (lambda **o: Synapse(7, "free", False, **o), (100, 7)),
+    "SynapseTensor": (lambda **o: SynapseTensor(30, (20, 10), **o), (100, 30)),
     "BatchNorm1d": (lambda **o: BatchNorm1d(64, **o), (100, 64)),
     "BatchNorm2d": (lambda **o: BatchNorm2d(5, **o), (10, 5, 4, 3)),
     "MaxPool2d": (lambda **o: MaxPool2d(2), (20, 10, 24, 24)),
     "MaxPool2d with overlap": (lambda **o: MaxPool2d(3, 2), (5, 3, 9, 8)),
     "ReLU": (lambda **o: ReLU(), (100, 64)),
+    "Sigmoid": (lambda **o: Sigmoid(), (100, 64)),
     "Softmax": (lambda **o: Softmax(), (100, 64)),
     "LogSoftmax": (lambda **o: LogSoftmax(), (100, 10)),
     "Dropout": (lambda **o: Dropout(0.3, rng=o["rng"]), (100, 64)),
@@ -80,7 +89,7 @@ def run_layer(case, backend, dtype, train):
     make, shape = LAYERS[case]
     rng = np.random.default_rng(11)
     layer = make(rng=rng, dtype=dtype, backend=backend)
-    x = rng.uniform(0, 1 / 8, shape) if case == "Synapse" else rng.integers(-3, 4, shape)  # integers: ties in windows
+    x = rng.uniform(0, 1 / 8, shape) if "Synapse" in case else rng.integers(-3, 4, shape)  # integers: ties in windows
     y, cache = layer.forward(backend.asarray(x, dtype), train)
     dx, grads = layer.backward(backend.asarray(rng.normal(size=y.shape), dtype), cache)
     results = {"y": y, "dx": dx} | {f"d{k}": g for k, g in grads.items()} | layer.buffers
@@ -93,6 +102,23 @@ def run_layer(case, backend, dtype, train):
 @pytest.mark.parametrize("case", LAYERS)
 def test_layer_computes_on_the_device_what_it_computes_on_the_host(case, dtype, train, device):
     assert_close(run_layer(case, device, dtype, train), run_layer(case, NUMPY, dtype, train), ONE_CALL[dtype])
+
+
+def test_every_layer_has_a_case():
+    assert {case.split()[0].strip(",") for case in LAYERS} == set(layers.__all__) - {"Layer", "SynapseGraph"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_synapse_graph_computes_on_the_device_what_it_computes_on_the_host(dtype, device):
+    results = []
+    for backend in (device, NUMPY):
+        rng = np.random.default_rng(11)
+        layer = SynapseGraph(30, 20, rng=rng, dtype=dtype, backend=backend)
+        x, v, dy = (backend.asarray(rng.uniform(0, 1, (50, size)), dtype) for size in (30, 20, 30))
+        y, cache = layer.forward(x, v)
+        (dx, dv), grads = layer.backward(dy, cache)
+        results.append({k: backend.to_host(a) for k, a in {"y": y, "dx": dx, "dv": dv, **grads}.items()})
+    assert_close(*results, ONE_CALL[dtype])
 
 
 def test_random_bits_and_masks_are_the_same_integers(device):
