@@ -1,144 +1,123 @@
-"""The synapse layer as a power series of matrix products, where the series is accurate."""
+"""The synapse layer as matrix products: a series where it is accurate in few terms, otherwise all factors."""
 
 import math
 
 import numpy as np
 
-from .synapse_blocks import backward_by_blocks, forward_by_blocks, scaled
-
-MOST_TERMS = 14  # beyond, the exact path is faster (benchmarked at n = 64 to 4096)
+from . import synapse_blocks, synapse_products, synapse_series
 
 
 class FastSynapse:
     """y_ni = α_i x_ni P_ni, P_ni = ∏_j (1 − β_ij x_nj), as layers.Synapse, whose parameters (and parametrisation) it
     shares.
 
-    The plain layer forms all N n² factors. But with z = β_ij x_nj, |z| < 1,
+    The plain layer forms all N n² factors. Here is the choice between three ways to do without; for each, t_ni = dy_ni
+    y_ni and what the ways below have in common is
 
-        log(1 − z) = − Σ_{k≥1} zᵏ / k          1 / (1 − z) = Σ_{k≥0} zᵏ
+        dα_i  =   Σ_n dy_ni x_ni P_ni
+        dβ_ij = − Σ_n t_ni x_nj / (1 − β_ij x_nj)
+        dx_nj =   dy_nj α_j P_nj − Σ_i t_ni β_ij / (1 − β_ij x_nj)
 
-    and zᵏ = β_ijᵏ x_njᵏ separates, so that K terms are K matrix products of elementwise powers:
+    SERIES (synapse_series.py). With z = β_ij x_nj, |z| ≤ r < 1, let g be the Chebyshev series of 1/(1 − z) on [−r, r],
+    cut after K terms and written in powers of z:
 
-        log P_ni = − Σ_{k=1..K} (1/k) Σ_j β_ijᵏ x_njᵏ
+        1/(1 − z) ≈ g(z) = Σ_{m<K} d_m zᵐ        log(1 − z) ≈ − Σ_{m<K} d_m zᵐ⁺¹ / (m + 1)
 
-    and with t_ni = dy_ni y_ni the gradient, which has t/(1 − z) where the plain one has t/q,
+    the second by integration, so that the gradients computed are those of the function computed. And zᵐ = β_ijᵐ x_njᵐ
+    separates: a term is one matrix product of elementwise powers,
 
-        dβ_ij = − Σ_{k=1..K} β_ij^{k−1} Σ_n t_ni x_njᵏ
-        dx_nj = dy_nj α_j P_nj − Σ_{k=1..K} x_nj^{k−1} Σ_i t_ni β_ijᵏ
+        log P_ni = − Σ_{k=1..K} (d_{k−1}/k) Σ_j β_ijᵏ x_njᵏ
+        dβ_ij = − Σ_{k=1..K} d_{k−1} β_ij^{k−1} Σ_n t_ni x_njᵏ
+        dx_nj = dy_nj α_j P_nj − Σ_{k=1..K} d_{k−1} x_nj^{k−1} Σ_i t_ni β_ijᵏ
 
-    both summed by Horner's rule. Time: 3 K products of N n² multiplications, at the speed of BLAS. Memory: a few
-    arrays of n², K of N n.
+    Time: 3 K products of N n² multiplications, at the speed of BLAS. Memory: a few arrays of n², K of N n.
 
-    How many terms. Let b = max |β|, r = b max |x|, s = the largest Σ_j |x_nj| of a row. Cut after K terms,
+    How many terms. 1/(1 − r u) on [−1, 1] has the Chebyshev coefficients 2 ρ⁻ᵏ/c (half of it for k = 0), with
+    c = √(1 − r²), ρ = (1 + c)/r. As |T_k| ≤ 1, what is cut off is at most the sum of the others,
 
-        |error of log P| ≤ Σ_j Σ_{k>K} |z|ᵏ/k ≤ r^K b s / ((K + 1)(1 − r))
-        relative error of 1/(1 − z) = |z|^K ≤ r^K                           as (1 − z) Σ_{k<K} zᵏ = 1 − z^K
+        |g(z) − 1/(1 − z)| ≤ E(r, K) = Σ_{k≥K} 2 ρ⁻ᵏ/c = 2 ρ^{1−K} / ((ρ − 1) c)
 
-    K is the least with both below 8 ε of the dtype (1e-6 in float32). If that takes too many terms, a few large x_nj
-    may be the reason: the rows of a softmax sum to 1, so at most 1/τ entries of a row exceed τ. Entries above half the
-    τ that MOST_TERMS can bear are taken out of the series, and their factors computed one by one. If they are many, or
-    the bound fails for another reason, the exact factors of all are computed block by block (synapse_blocks.py).
+    and, integrated from 0, log(1 − z) is wrong by at most E |z|. With Z = max |β| · the largest Σ_j |x_nj| of a row,
+
+        |error of log P| ≤ E Z      error of dβ_ij ≤ E Σ_n |t_ni x_nj|      error of dx_nj ≤ E Σ_i |t_ni β_ij|
+
+    K is the least with E max(1, Z) below 8 ε of the dtype (1e-6 in float32). r is max |β| max |x|, or if that takes too
+    many terms the largest product of a column's maxima. Taylor's series (d = 1) has r^K / (1 − r) in the place of E,
+    about 2^{K−1} times as much: for n ≤ 256 it takes one term more.
+
+    PRODUCTS (synapse_products.py), if the series would take more terms than it is worth, or if P comes out so large or
+    small that log P cannot be rounded without harm. The factors of three columns are
+    multiplied by one matrix product of rank 8; no logarithm, and nothing cancels near β x = 1.
+
+    BLOCKS (synapse_blocks.py), for those units i that the second way cannot hold accurately, as its bound tells from β
+    and the columns' maxima: factors that may be 0, negative or, with β > 1, near 0. The plain layer, block by block.
     """
+
+    draws_masks = False
 
     def __init__(self, layer):
         self.layer = layer
         self.params = layer.params
 
-    # Powers of small numbers may underflow to 0, which is what they add.
-    @np.errstate(under="ignore")
+    # What underflows is 0, which is what it adds; saturation is the purpose of the clipping.
+    @np.errstate(over="ignore", under="ignore")
     def forward(self, x, train=False):
         self.layer.check_input(x, "N", self.layer.features)
         alpha, beta = self.layer.coefficients()
-        plan = plan_series(x, beta)
-        if plan is None:
-            P, cache = forward_by_blocks(self.layer, x)
-        else:
-            K, (rows, columns) = plan
-            small = x
-            if len(rows):
-                small = x.copy()
-                small[rows, columns] = 0
-            powers = powers_of(small, K)
-            log_P = sum_of_products(powers, beta)
-            factors = 1 - beta.T[columns] * x[rows, columns][:, None]  # (entries, i)
-            if len(rows):
-                np.add.at(log_P, rows, np.log(factors))
-            P, cache = np.exp(log_P), (powers, rows, columns, factors)
-        return alpha * x * P, (x, P, plan, cache)
+        d, P, powers, held = synapse_series.plan_series(x, beta), None, None, None
+        if d is not None:
+            P, powers = synapse_series.forward(x, beta, d)
+        if P is None:
+            held = synapse_products.fits(x, beta)
+            P = np.empty((len(x), len(beta)), x.dtype)
+            for units, way in ((held, synapse_products), (~held, synapse_blocks)):
+                if units.all():
+                    P = way.forward(x, beta)
+                elif units.any():
+                    P[:, units] = way.forward(x, beta[units])
+        y = x * P
+        y *= alpha
+        return y, (x, P, d, powers, held)
 
-    @np.errstate(under="ignore")
+    @np.errstate(over="ignore", under="ignore")
     def backward(self, dy, cache):
-        x, P, plan, cache = cache
+        x, P, d, powers, held = cache
         alpha, beta = self.layer.coefficients()
-        if plan is None:
-            return backward_by_blocks(self.layer, dy, x, P, cache)
-        powers, rows, columns, factors = cache
-        t, scale = scaled(dy * alpha * x * P)
-        dbeta = t.T @ powers[-1]
-        for xk in powers[-2::-1]:
-            dbeta *= beta
-            dbeta += t.T @ xk
-        products, beta_k = [t @ beta], beta
-        for _ in powers[1:]:
-            beta_k = beta_k * beta
-            products.append(t @ beta_k)
-        dx = products.pop()
-        while products:
-            dx *= powers[0]
-            dx += products.pop()
-        if len(rows):
-            weighted = t[rows] / factors  # (entries, i)
-            dx[rows, columns] = (weighted * beta.T[columns]).sum(axis=1)
-            np.add.at(dbeta.T, columns, weighted * x[rows, columns][:, None])
-        return dy * alpha * P - scale * dx, self.layer.gradients((dy * x * P).sum(axis=0), -scale * dbeta)
+        dx = dy * P
+        dalpha = np.einsum("ni,ni->i", dx, x)
+        dx *= alpha
+        if held is None or held.all():
+            t, scale = scaled(dx * x)
+            if held is None:
+                sums, dbeta = synapse_series.backward(x, beta, t, d, powers)
+            else:
+                sums, dbeta = synapse_products.backward(x, beta, t)
+            dbeta *= -scale
+            sums *= scale
+            dx -= sums
+            return dx, self.layer.gradients(dalpha, dbeta)
+        dbeta, rest = np.empty_like(beta), ~held
+        if held.any():
+            t, scale = scaled((dx * x)[:, held])
+            sums, dbeta_held = synapse_products.backward(x, beta[held], t)
+            dbeta[held] = dbeta_held * -scale
+            sums *= scale
+            dx -= sums
+        through_factors, dbeta[rest] = synapse_blocks.backward(dy[:, rest], x, alpha[rest], beta[rest], x[:, rest])
+        dx += through_factors
+        return dx, self.layer.gradients(dalpha, dbeta)
 
 
-def plan_series(x, beta):
-    """(K, indices of the entries of x to take out), or None if the series would not pay or not be accurate."""
-    tolerance = 8 * float(np.finfo(x.dtype).eps)
-    b, size = float(np.abs(beta).max(initial=0)), np.abs(x)
-    largest, s = float(size.max(initial=0)), float(size.sum(axis=1).max(initial=0))
-    nothing = (np.empty(0, np.intp), np.empty(0, np.intp))
-    K = terms(b * largest, b * s, tolerance)
-    if K is not None:
-        return K, nothing
-    tau = tolerance ** (1 / MOST_TERMS) / (2 * b) if math.isfinite(b) and b > 0 else 0.0
-    entries = np.nonzero(~(size <= tau))
-    factors = 1 - beta.T[entries[1]] * x[entries][:, None] if len(entries[0]) * 8 <= x.size else None
-    if factors is None or not (factors > 0).all():
-        return None
-    K = terms(b * tau, b * s, tolerance)
-    return None if K is None else (K, entries)
+def scaled(t):
+    """(t / s, s), s a power of two near max |t|, without what is 1e-20 times smaller.
 
-
-def terms(r, weight, tolerance):
-    """The least K ≤ MOST_TERMS that keeps both errors below the tolerance, or None. weight: b s above."""
-    if not r < 1:  # also if r is NaN
-        return None
-    for K in range(1, MOST_TERMS + 1):
-        if r**K <= tolerance and r**K * weight / ((K + 1) * (1 - r)) <= tolerance:
-            return K
-    return None
-
-
-def powers_of(x, K):
-    """[x, x², ..., x^K]. What is below 1e-30 is 0: it adds nothing, and subnormal numbers are slow."""
-    powers = [x]
-    for _ in range(K - 1):
-        xk = powers[-1] * x
-        xk[np.abs(xk) < 1e-30] = 0
-        powers.append(xk)
-    return powers
-
-
-def sum_of_products(powers, beta):
-    """− Σ_k (1/k) Σ_j β_ijᵏ x_njᵏ, (N, n), from the smallest terms to the largest."""
-    products, beta_k = [], beta
-    for k, xk in enumerate(powers, start=1):
-        if k > 1:
-            beta_k = beta_k * beta
-        products.append((xk @ beta_k.T) / -k)
-    total = products.pop()
-    while products:
-        total += products.pop()
-    return total
+    y falls off exponentially with n. Where it comes near the smallest floats, t does too, and arithmetic with subnormal
+    numbers takes ten times as long and more.
+    """
+    s = float(np.abs(t).max(initial=0))
+    if not 0 < s < np.inf:
+        return t, 1.0
+    s = 2.0 ** (math.frexp(s)[1] - 1)
+    t = t / t.dtype.type(s)
+    t[np.abs(t) < 1e-20] = 0
+    return t, s

@@ -1,9 +1,10 @@
-"""The synapse as a series and by blocks, against the plain layer in float64."""
+"""The synapse as a series, as products of three factors and by blocks, against the plain layer in float64."""
 
 import numpy as np
 import pytest
 
-from synann_np.fast.synapse import MOST_TERMS, FastSynapse, plan_series
+from synann_np.fast import synapse_products, synapse_series
+from synann_np.fast.synapse import FastSynapse
 from synann_np.gradcheck import check_layer
 from synann_np.layers import Synapse
 
@@ -25,7 +26,19 @@ def small_beta(rng, n):
     return rng.uniform(-1, 1, (n, n)) / np.sqrt(n)
 
 
-# name -> (x, beta, how it is computed: number of entries taken out of the series, or None for blocks)
+def with_some(value, share=0.02):
+    """small_beta, and a value here and there, in the first row for certain."""
+
+    def beta(rng, n):
+        some = small_beta(rng, n)
+        some[rng.random((n, n)) < share] = value
+        some[0, -1] = value
+        return some
+
+    return beta
+
+
+# name -> (x, beta, the way that it takes at N = 40, n = 64)
 CASES = {
     "softmax rows": (softmax_rows, small_beta, "series"),
     "uniform": (lambda rng, N, n: rng.random((N, n)), small_beta, "series"),
@@ -33,16 +46,27 @@ CASES = {
     "sharp softmax rows, wide beta": (
         lambda rng, N, n: softmax_rows(rng, N, n, 8.0),
         lambda rng, n: rng.uniform(-0.95, 0.95, (n, n)),
-        "series with exact entries",
+        "products",
     ),
-    "beta up to 0.999": (with_exact_ends, lambda rng, n: rng.uniform(0, 0.999, (n, n)) / 2, "blocks"),
-    "one beta of 0.999": (
-        with_exact_ends,
-        lambda rng, n: np.where(np.eye(n) > 0, 0.999, small_beta(rng, n)),
-        "blocks",
+    "beta up to 0.999": (with_exact_ends, lambda rng, n: rng.uniform(0, 0.999, (n, n)) / 2, "products"),
+    "beta between -0.999 and 0.999": (with_exact_ends, lambda rng, n: rng.uniform(-0.999, 0.999, (n, n)), "products"),
+    "some beta of 0.999": (with_exact_ends, with_some(0.999), "products"),
+    "some beta of -20": (lambda rng, N, n: softmax_rows(rng, N, n), with_some(-20), "products"),
+    "beta above 1, beta x far below": (
+        lambda rng, N, n: 0.4 * with_exact_ends(rng, N, n),
+        lambda rng, n: 1.4 * small_beta(rng, n) * np.sqrt(n),
+        "products",
     ),
+    "some factors that are zero": (with_exact_ends, with_some(1.0, share=1 / 500), "both"),
+    "some factors below zero": (with_exact_ends, with_some(1.5, share=1 / 500), "both"),
     "factors of any sign": (with_exact_ends, lambda rng, n: rng.uniform(-2, 2, (n, n)), "blocks"),
     "factors that are zero": (with_exact_ends, lambda rng, n: rng.integers(0, 2, (n, n)), "blocks"),
+    "x beyond 0 and 1": (lambda rng, N, n: rng.uniform(-1.2, 1.2, (N, n)), small_beta, "series"),
+    "x beyond 0 and 1, wide beta": (
+        lambda rng, N, n: rng.uniform(-1.2, 1.2, (N, n)),
+        lambda rng, n: rng.uniform(-0.9, 0.9, (n, n)),
+        "blocks",
+    ),
 }
 
 
@@ -63,13 +87,14 @@ def in_float64(layer, x, dy):
 
 
 def used(layer, x):
-    plan = plan_series(x, layer.coefficients()[1])
-    if plan is None:
-        return "blocks"
-    return "series with exact entries" if len(plan[1][0]) else "series"
+    _, (_, _, d, powers, held) = FastSynapse(layer).forward(x)
+    if held is None:
+        assert len(powers) == len(d) <= synapse_series.MOST_TERMS
+        return "series"
+    return "products" if held.all() else "both" if held.any() else "blocks"
 
 
-@pytest.mark.parametrize(("N", "n"), [(1, 1), (3, 2), (1, 5), (13, 33), (40, 64)])
+@pytest.mark.parametrize(("N", "n"), [(1, 1), (3, 2), (1, 5), (13, 33), (40, 64), (150, 31)])
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)])
 def test_values_and_gradients_equal_the_formula(name, N, n, dtype, tolerance):
@@ -100,16 +125,101 @@ def test_each_case_takes_the_way_that_it_is_meant_to_test(name):
     assert used(layer, x) == way
 
 
-@pytest.mark.parametrize("r", [1e-3, 0.03, 0.1, 0.2, 0.3])
-def test_the_number_of_terms_holds_the_bound_where_it_is_tight(r):
+@pytest.mark.parametrize("K", range(1, 10))
+@pytest.mark.parametrize("r", [1e-9, 1e-3, 0.03, 0.1, 0.3, 0.5])
+def test_the_series_and_its_integral_keep_their_bound(r, K):
+    d, z = synapse_series.chebyshev(r, K), np.linspace(-r, r, 2001)
+    bound, rounding = synapse_series.error(r, K), 1e-15
+    g = sum(dm * z**m for m, dm in enumerate(d))
+    log = -sum(dm * z ** (m + 1) / (m + 1) for m, dm in enumerate(d))
+    error = np.abs(g - 1 / (1 - z)).max()
+    assert error <= bound + rounding
+    assert (np.abs(log - np.log1p(-z)) <= bound * np.abs(z) + rounding).all()
+    assert error >= 0.5 * bound - rounding  # a bound that is far too large would cost terms
+
+
+@pytest.mark.parametrize("r", [1e-3, 0.03, 0.1, 0.2, 0.25])
+def test_the_number_of_terms_holds_where_the_bound_is_tight(r):
     """All |β x| equal to r and of one sign: nothing averages out."""
-    layer, x, _dy = build(lambda rng, N, n: np.ones((N, n)), lambda rng, n: np.full((n, n), r), 4, 64, "float64")
-    K, _ = plan_series(x.astype("float32"), layer.params["beta"].astype("float32")) or (None, None)
-    assert K is not None
-    assert K <= MOST_TERMS
-    log_P = -sum(64 * r**k / k for k in range(1, K + 1))
+    x, beta = np.ones((4, 64), "float32"), np.full((64, 64), r, "float32")
+    d = synapse_series.plan_series(x, beta)
+    log_P = -sum(64 * dm * r ** (m + 1) / (m + 1) for m, dm in enumerate(d.astype("float64")))
     assert abs(np.expm1(log_P - 64 * np.log1p(-r))) < 2e-6
-    assert abs(sum(r**k for k in range(K)) * (1 - r) - 1) < 1e-6
+    assert abs(sum(dm * r**m for m, dm in enumerate(d)) * (1 - r) - 1) < 1e-6
+
+
+@pytest.mark.parametrize("r", [1e-12, 1e-3, 0.02, 0.125, 0.24, 0.5, 0.99, 1 - 1e-12])
+def test_r_is_rounded_up_and_stays_below_one(r):
+    assert r < synapse_series.above(r) < 1
+
+
+def test_column_by_column_the_series_needs_fewer_terms():
+    x, beta = np.full((2, 8), 0.01, "float32"), np.full((8, 8), 0.01, "float32")
+    x[0, 3], beta[5, 4] = 1, 1
+    assert len(synapse_series.plan_series(x, beta)) < 6
+
+
+@pytest.mark.parametrize(("beta", "way"), [(0.055, "products"), (-0.055, "products"), (0.01, "series")])
+def test_a_large_log_P_is_not_left_to_the_rounding_of_a_series(beta, way):
+    """All of one sign, so that log P is about -14, 13 and -2.6."""
+    layer, x, dy = build(
+        lambda rng, N, n: np.ones((N, n)), lambda rng, n: beta * rng.uniform(0.8, 1.2, (n, n)), 2, 256, "float32"
+    )
+    assert used(layer, x) == way
+    y, _ = FastSynapse(layer).forward(x)
+    assert np.abs(y / in_float64(layer, x, dy)[0] - 1).max() < 5e-6
+
+
+def test_products_keep_the_exponent_where_a_part_of_them_leaves_float64():
+    """Factors of 2⁻²⁴ in front, of 60 and 61 behind: the part in front is 2⁻¹²⁰⁰."""
+    x, beta = np.ones((2, 254), "float32"), np.ones((1, 254), "float32")
+    beta[:, :50] = 1 - 2**-24
+    beta[:, 50:] = -59
+    beta[:, 200:] = -60
+    with np.errstate(under="ignore"):
+        P = synapse_products.forward(x, beta)
+    log_P = 50 * np.log(2.0**-24) + 150 * np.log(60) + 54 * np.log(61)
+    assert abs(log_P) < 40
+    assert np.allclose(P, np.exp(log_P), rtol=1e-5)
+    with np.errstate(over="ignore"):
+        saturated = synapse_products.forward(x[:, 60:], beta[:, 60:])
+    assert np.isfinite(saturated).all()
+    assert (saturated > 1e19).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "beta", "held"),
+    [
+        (1.0, 1.0, False),  # the factor is 0
+        (1.0, 1 - 2**-24, True),
+        (1 - 2**-24, 1.0, True),
+        (0.5, 1.3, True),
+        (0.5, 1.4, False),  # w + x |b| = 0.7 is more than twice 1 − β x = 0.3
+        (0.5, 2.5, False),
+        (1.0, -64.0, True),
+        (1.0, -65.0, False),
+        (1.01, 0.5, False),
+        (-0.01, 0.5, False),
+        (float("nan"), 0.5, False),
+        (0.5, float("nan"), False),
+    ],
+)
+def test_products_take_what_they_hold_accurately(x, beta, held):
+    x, beta = np.array([[0.5, x], [0.5, 0.1]], "float32"), np.array([[0.9, beta], [0.9, 0.1]], "float32")
+    assert synapse_products.fits(x, beta).tolist() == [held, held or (0 <= x[0, 1] <= 1)]
+
+
+@pytest.mark.parametrize("zeros", [1, 2])
+def test_where_a_factor_is_zero_the_gradient_is_the_product_of_the_others(zeros):
+    layer = Synapse(3, dtype="float64")
+    layer.params["beta"][...] = [[0.5, 0.5, 0.5], [1, 1, 0.25] if zeros == 2 else [0.5, 1, 0.25], [0.9, 0.5, 0.5]]
+    x, dy = np.array([[1.0, 1.0, 0.8]]), np.ones((1, 3))
+    assert used(layer, x) == "both"
+    y, cache = FastSynapse(layer).forward(x)
+    _, grads = FastSynapse(layer).backward(dy, cache)
+    assert y[0, 1] == 0
+    expected = [0, 0, 0] if zeros == 2 else [0, -0.5 * (1 - 0.25 * 0.8), 0]
+    assert np.allclose(grads["beta"][1], expected, rtol=1e-14, atol=0)
 
 
 def test_beta_of_zero_and_an_empty_row_sum_are_no_special_case():
@@ -149,7 +259,9 @@ def test_factors_next_to_zero_are_finite_whatever_made_them_small(beta, x):
     assert all(np.isfinite(a).all() for a in (y, dx, *grads.values()))
 
 
-@pytest.mark.parametrize("name", ["uniform", "beta up to 0.999", "factors of any sign"])
+@pytest.mark.parametrize(
+    "name", ["uniform", "beta between -0.999 and 0.999", "some factors below zero", "factors of any sign"]
+)
 def test_backward_equals_numeric_gradients(name):
     x_of, beta_of, _ = CASES[name]
     layer, x, _ = build(x_of, beta_of, 3, 6, "float64")
@@ -164,7 +276,7 @@ def test_a_wrong_width_is_refused():
         FastSynapse(Synapse(4)).forward(np.zeros((2, 5), "float32"))
 
 
-@pytest.mark.parametrize("way", ["series", "series with exact entries", "blocks"])
+@pytest.mark.parametrize("way", ["series", "products", "both"])
 @pytest.mark.parametrize("train_alpha", [True, False])
 @pytest.mark.parametrize("parametrisation", ["free", "logistic", "surprisal"])
 def test_every_parametrisation_has_the_gradients_of_the_plain_layer(parametrisation, train_alpha, way):
@@ -172,13 +284,16 @@ def test_every_parametrisation_has_the_gradients_of_the_plain_layer(parametrisat
     layer = Synapse(64, parametrisation, train_alpha, rng=rng, dtype="float64")
     for a in (layer.params | layer.buffers).values():
         a += rng.uniform(0, 0.1, a.shape)
-    x = softmax_rows(rng, 40, 64)
-    if way == "series with exact entries":
-        x[:3] *= 0.05
-        x[:3, 7] = 0.95
-    if way == "blocks":
+    x, raw = 0.05 * softmax_rows(rng, 40, 64), layer.params[layer.beta[0]]
+    if way != "series":
         x = rng.uniform(0.9, 1, x.shape)
-        layer.params[layer.beta[0]] -= 3.0 if parametrisation == "surprisal" else -3.0
+        if parametrisation == "free":
+            raw[...] = rng.uniform(-0.9, 0.99, raw.shape)
+        else:
+            raw += {"logistic": 3.0, "surprisal": -3.0}[parametrisation]  # β near 1
+    if way == "both":
+        raw[5, 7] = {"free": 1.5, "logistic": 50.0, "surprisal": -800.0}[parametrisation]  # β = 1 at least
+        x[0, 7] = 1
     assert used(layer, x) == way
     dy = rng.standard_normal(x.shape)
     y, cache = FastSynapse(layer).forward(x)
