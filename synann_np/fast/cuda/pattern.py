@@ -14,8 +14,13 @@ def is_synann(model):
 
 
 def _description(model):
+    # config is what a layer was made with; p, eps and momentum are what it computes with, and may have been set since.
     return [
-        (name, type(layer).__name__, {key: value for key, value in layer.config.items() if key != "seed"})
+        (
+            name,
+            type(layer).__name__,
+            {key: value for key, value in getattr(layer, "config", {}).items() if key != "seed"},
+            [getattr(layer, key, None) for key in ("p", "scale", "eps", "momentum")],
+        )
         for name, layer in model.layers.items()
-        if hasattr(layer, "config")  # a Sequential in a Sequential has none: the lengths differ then
     ]

@@ -277,15 +277,17 @@ def test_what_a_device_would_misread_silently_is_refused(device, images, labels,
         list(fit(fast, SGD(0.05), (images, labels), images_and_labels(20), 1, batch_size=batch_size))
 
 
-@pytest.mark.parametrize("change", ["logistic", "sigmoid", "none", "p", "eps", "float64"])
+@pytest.mark.parametrize("change", ["logistic", "sigmoid", "none", "p", "eps", "alpha", "float64"])
 def test_other_networks_are_not_taken_for_synann(device, change):
     options = {"logistic": {"synapse": "logistic"}, "sigmoid": {"squash": "sigmoid"}, "none": {"synapse": "none"},
                "float64": {"dtype": "float64"}}.get(change, {})  # fmt: skip
     model = SynaNN(backend=device.backend, **options)
     if change == "p":
-        model.layers["fc1_drop"].config["p"] = 0.25
+        model.layers["fc1_drop"].p = 0.25
     if change == "eps":
-        model.layers["fcb"].config["eps"] = 1e-3
+        model.layers["fcb"].eps = 1e-3
+    if change == "alpha":
+        model.layers["fcn"] = Synapse(64, train_alpha=False, backend=device.backend)
     assert not isinstance(compile_for_cuda(model, device.launcher), CudaModel)
 
 
