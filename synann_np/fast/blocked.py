@@ -5,6 +5,7 @@ from functools import reduce
 import numpy as np
 
 from ..sequential import Sequential
+from .head import as_head
 from .pixels import are_pixels, normalised
 
 ROWS = 100  # at a time: their columns of a convolution still fit a cache
@@ -23,9 +24,17 @@ class Blocked(Sequential):
 
     def __init__(self, model, by_rows, joint):
         super().__init__(list(model.layers.items()), model.dtype, model.backend)
-        self.by_rows, self.joint = by_rows, joint
+        self.by_rows, self.joint = by_rows, as_head(joint)
+        self.places = [
+            (f"{name}.{key}", layer.params, key) for name, layer in model.layers.items() for key in layer.params
+        ]
 
     input_dtype = "uint8"
+
+    @property
+    def params(self):
+        """As Sequential's; put together quicker."""
+        return {name: held[key] for name, held, key in self.places}
 
     def forward(self, x, train=False, step=0):
         y, row_caches = forward_by_rows(self.by_rows, x, self.dtype, train, step, keep=train)

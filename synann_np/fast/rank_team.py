@@ -23,21 +23,19 @@ class RankTeam:
     in one, is noticed here in the next wait.
 
     Arguments: ranks, dtype, shapes: as SharedMemory.
-    Attributes: memory; running, whether there are processes.
+    Attributes: memory; closed, by close() or by the death of one of them.
     """
 
     def __init__(self, ranks, dtype, shapes):
         self.layout = ranks, dtype, shapes
         self.memory = SharedMemory(None, *self.layout)
-        self.processes, self.number, self.waited_for = [], 0, 0
+        self.processes, self.closed, self.number, self.waited_for = [], False, 0, 0
         self.end = weakref.finalize(self, os.close, self.memory.fd)
 
-    @property
-    def running(self):
-        return bool(self.processes)
-
     def start(self):
-        """Start the processes. Raises: OSError if the system does not let."""
+        """Start the processes, if there are none. Raises: OSError if the system does not let."""
+        if self.processes:
+            return
         package, fd = __name__.rpartition(".")[0], self.memory.fd
         program = PROGRAM.format(path=[p or os.getcwd() for p in sys.path], package=package)
         processes = []
@@ -52,6 +50,9 @@ class RankTeam:
                 processes.append(subprocess.Popen(arguments, env=os.environ | ONE_THREAD, **pipes))
                 pickle.dump(self.layout, processes[-1].stdin)
                 processes[-1].stdin.flush()
+        except BaseException:
+            self.close()
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.processes = processes
@@ -61,19 +62,20 @@ class RankTeam:
 
         message: for DESCRIBE, from `written`.
 
+        Whoever writes for an order calls `wait` before: Ctrl-C may have come in the last one.
+
         Returns: what meanwhile returned. Raises: what meanwhile raised, or another rank; ChildProcessError.
         """
-        self._wait()  # an order in which Ctrl-C came
         words, self.number = self.memory.words, self.number + 1
         words[Word.OPERATION] = operation
         words[Word.ORDER] = self.number
         try:
-            for process in self.processes:
+            for process in self.processes if message else ():
                 process.stdin.write(message)
                 process.stdin.flush()
             result = meanwhile()
         finally:
-            error = self._wait()
+            error = self.wait()
         if error is not None:
             raise error
         return result
@@ -85,12 +87,12 @@ class RankTeam:
         return file.getvalue()
 
     def close(self):
-        """End the processes."""
-        self.processes = []
+        """End the processes; if there are none, nothing happens."""
+        self.closed, self.processes = True, []
         self.end()
 
-    def _wait(self):
-        """An exception of another rank, None if there was none."""
+    def wait(self):
+        """Wait for the last order. Returns: an exception of another rank, None if there was none or it is known."""
         words, error = self.memory.words, None
         if self.waited_for == self.number:
             return None

@@ -1,16 +1,12 @@
 """A Blocked model whose rows are shared out to several processes."""
 
-import operator
-import os
 import threading
-from itertools import chain
 
 import numpy as np
 
 from .blocked import Blocked, backward_by_rows, forward_by_rows
-from .pixels import are_pixels
-from .rank_team import RankTeam
-from .shared_memory import BACKWARD, DESCRIBE, FORWARD, Batch, Word
+from .shared_memory import BACKWARD, FORWARD, Word
+from .shared_rows import SharedRows
 
 
 class Ranked(Blocked):
@@ -42,16 +38,13 @@ class Ranked(Blocked):
 
     def __init__(self, model, rows, by_rows, joint, ranks, input_gradient):
         super().__init__(model, by_rows, joint)
-        self.rows, self.input_gradient, self.owner = rows, input_gradient, os.getpid()
-        shapes = {name: p.shape for name, p in self._row_params()}
-        self.team = RankTeam(ranks, np.dtype(model.dtype).str, shapes)
-        self.lock, self.closed = threading.Lock(), False
-        self.calls, self.dropped, self.described, self.batches = 0, [], None, {}
-        self._move_params()
+        self.rows = SharedRows(rows, by_rows, ranks, model.dtype, input_gradient)
+        self.team, self.lock = self.rows.team, threading.Lock()
+        self.calls, self.dropped = 0, []
 
     def forward(self, x, train=False, step=0):
         with self.lock:
-            batch = self._batch(x)
+            batch = self.rows.batch(x)
             shared = batch is not None and self._forward(batch, x, train, step)
         if not shared:
             return super().forward(x, train, step)
@@ -71,7 +64,6 @@ class Ranked(Blocked):
     def close(self):
         """End the other processes; if there are none, nothing happens."""
         with self.lock:
-            self.closed = True
             self.team.close()
 
     def __enter__(self):
@@ -81,6 +73,7 @@ class Ranked(Blocked):
         self.close()
 
     def _forward(self, batch, x, train, step):
+        self.team.wait()
         self.calls += 1
         call = _Call(self.calls, batch, self.dropped)
         for part, rows in zip(batch.x[1:], batch.rows[1:], strict=True):
@@ -92,86 +85,27 @@ class Ranked(Blocked):
         for i, number in enumerate(gone, start=Word.DROPPED_CALLS):
             words[i] = number
         own = batch.rows[0]
-        y, call.caches = self._order(
+        y, call.caches = self.team.order(
             FORWARD, lambda: forward_by_rows(self.by_rows, x[own], self.dtype, train, step, keep=train)
         )
         batch.y[own] = y
         return batch.y.copy(), call
 
     def _backward(self, call, dy):
-        if self.closed:
+        if self.team.closed:
             raise ChildProcessError("backward: the processes that hold the caches of this call are gone")
+        self.team.wait()
         batch = call.batch
         if dy.shape != batch.dy.shape:
             raise ValueError(f"backward: expected the gradient of y {batch.dy.shape}, got {dy.shape}")
         own, others = batch.rows[0], slice(batch.rows[1].start, None)
         batch.dy[others] = dy[others]
         self.team.memory.words[Word.CALL] = call.number
-        dx, grads = self._order(BACKWARD, lambda: backward_by_rows(self.by_rows, dy[own], call.caches))
+        dx, grads = self.team.order(BACKWARD, lambda: backward_by_rows(self.by_rows, dy[own], call.caches))
         for name in grads:
             for of_rank in self.team.memory.grads[1:]:
                 grads[name] = grads[name] + of_rank[name]
         return None if dx is None else np.concatenate([dx, *batch.dx[1:]]), grads
-
-    def _order(self, *arguments):
-        try:
-            return self.team.order(*arguments)
-        except ChildProcessError:
-            self.closed = True
-            raise
-
-    def _batch(self, x):
-        """Shared arrays for the batch x, the others ready for it; None where rank 0 does all the rows."""
-        N, memory = len(x), self.team.memory
-        if self.closed or len(x) < memory.ranks or os.getpid() != self.owner:
-            return None
-        if x.dtype != memory.dtype and not are_pixels(x):
-            return None
-        now = self._settings(x)
-        if not _same(now, self.described):
-            y, _ = forward_by_rows(self.by_rows, x[:1], self.dtype, keep=False)  # it refuses what is wrong
-            if y.dtype != memory.dtype or not self._move_params():
-                return None
-            self._describe(x, y.shape[1:])
-        if N not in self.batches:
-            try:
-                self.batches[N] = Batch(memory, N, *self.row_shapes)
-            except ValueError:
-                return None
-        return self.batches[N]
-
-    def _describe(self, x, y_row):
-        if not self.team.running:
-            self.team.start()
-        x_row = x.shape[1:]
-        self.row_shapes = x_row, x.dtype.str, (1, *x_row) if are_pixels(x) else x_row, y_row
-        self.batches, now = {}, self._settings(x)
-        description = self.rows, self.input_gradient, np.geterr(), self.row_shapes
-        self._order(DESCRIBE, lambda: None, self.team.written(description))
-        self.described = now
-
-    def _row_params(self):
-        return [(f"{name}.{key}", p) for name, layer in self.rows.items() for key, p in layer.params.items()]
-
-    def _settings(self, x):
-        """What the others were told, or must be: shape of the rows, rules of arithmetic, whatever the layers hold."""
-        held = [held for layer in self.rows.values() for held in (layer.__dict__, layer.params)]
-        return [(x.shape[1:], x.dtype), np.geterr(), *chain.from_iterable(map(dict.values, held))]
-
-    def _move_params(self):
-        """Whether all parameters could be moved to where the others see them."""
-        shared = self.team.memory.params
-        params = self._row_params()
-        if any(
-            name not in shared or p.shape != shared[name].shape or p.dtype != shared[name].dtype for name, p in params
-        ):
-            return False
-        for name, p in params:
-            if p is not shared[name]:
-                shared[name][...] = p
-                layer, _, key = name.partition(".")
-                self.rows[layer].params[key] = shared[name]
-        return True
 
 
 class _Call:
@@ -182,10 +116,3 @@ class _Call:
 
     def __del__(self):
         self.dropped.append(self.number)
-
-
-def _same(now, before):
-    """The very same things (or equal tuples and dicts of settings)."""
-    if before is None or len(now) != len(before) or now[:2] != before[:2]:
-        return False
-    return all(map(operator.is_, now[2:], before[2:]))

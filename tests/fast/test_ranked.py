@@ -179,7 +179,7 @@ def test_an_interrupt_in_a_call_does_not_mix_up_the_next_one(ranked, monkeypatch
     x, _ = batch(30)
     expected, _ = fast.forward(x)
 
-    waits = iter([fast.team._wait])  # one before the order, one behind it
+    waits = iter([fast.team.wait])  # one before the order, one behind it
 
     def interrupted():
         return next(waits, no_more)()
@@ -188,7 +188,7 @@ def test_an_interrupt_in_a_call_does_not_mix_up_the_next_one(ranked, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(fast.team, "_wait", interrupted)
+        patch.setattr(fast.team, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fast.forward(batch(30, 1)[0])
     assert np.array_equal(fast.forward(x)[0], expected)
