@@ -23,6 +23,7 @@ from synann_np.ablation import report as ablation_report
 from synann_np.ablation.training import is_same_run, run
 from synann_np.ablation.variants import VARIANTS
 from synann_np.atomic_file import write_atomically
+from synann_np.broken_pipe import end_with_the_reader
 from synann_np.data import DataError, load_mnist
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,4 +136,5 @@ def report(args, results):
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

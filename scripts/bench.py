@@ -2,15 +2,22 @@
 
     python scripts/bench.py                        tables on the terminal, bench.json and bench.png in docs/benchmarks
     python scripts/bench.py --only synapse         one part: step, evaluation, layers, synapse
+    python scripts/bench.py --backend cupy         on a GPU: step, epoch, accuracy, synapse; gpu.json in docs/benchmarks
+    python scripts/bench.py --backend cupy --list  what that would measure
 
 Every peer lives in a process of its own and works while the others wait; they take turns, after a warm-up, so that a
 slow minute of the machine hits all of them. Before the times count, the results of all peers are compared. Peers:
 
     fast            this package as train_mnist.py uses it
+    fast-1-core     the same with --threads 1 (training and evaluation)
     plain           its layers as they are read
     torch           PyTorch eager, all data in memory, as a user gets it
     torch-tuned     the same with glibc told to keep freed memory (environment variables MALLOC_...)
     torch-listing   the published listing's synapse instead of the formula (another function: not compared in value)
+
+and on a GPU fast, plain, torch and
+
+    torch-graphs    PyTorch with a whole step captured as a CUDA graph
 """
 
 import argparse
@@ -27,8 +34,12 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.cases import BATCH, LAYER_INPUTS
+from benchmarks.gpu_bench import PARTS, PEERS, GpuBench, GpuPeerProcess, PeerFailed, WrongResult
+from benchmarks.gpu_report import gpu_markdown
 from benchmarks.report import draw, markdown
 from synann_np import fast
+from synann_np.backend import BackendError, get_backend
+from synann_np.broken_pipe import end_with_the_reader
 
 ROOT = Path(__file__).resolve().parents[1]
 TUNED = {"MALLOC_MMAP_THRESHOLD_": 2**30, "MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_TOP_PAD_": 2**26}
@@ -39,7 +50,7 @@ class Peer:
     """A worker process."""
 
     def __init__(self, name, threads):
-        self.name, self.threads = name, threads
+        self.name, threads = name, 1 if name == "fast-1-core" else threads
         environment = os.environ | {k: str(v) for k, v in TUNED.items() if name == "torch-tuned"}
         environment["PYTHONPATH"] = str(ROOT / "scripts")
         self.process = subprocess.Popen(
@@ -108,12 +119,13 @@ def is_measured(name, n):
 
 
 def run(parts, threads, rounds):
-    names = ["fast", "plain"]
+    names = ["fast", "fast-1-core", "plain"]
     if importlib.util.find_spec("torch"):
         names += ["torch", "torch-tuned", "torch-listing"]
     result = {"machine": machine(threads), "missing": [] if "torch" in names else ["torch (not installed)"]}
     peers = {name: Peer(name, threads) for name in names}
     formula = [peer for name, peer in peers.items() if name != "torch-listing"]
+    in_full = [peer for peer in formula if peer.name != "fast-1-core"]
     cases = [("synapse", n, kind) for n in (64, 256, 1024, 4096) for kind in ("softmax", "uniform", "worst")]
     work = [p for p in parts if p in ("step", "evaluation")]
     work += [("layer", name) for name in LAYER_INPUTS] if "layers" in parts else []
@@ -125,10 +137,10 @@ def run(parts, threads, rounds):
         elif item == "evaluation":
             result["evaluation"] = measure(formula, "evaluation", 1, rounds, 1e-4)
         elif item[0] == "layer":
-            result.setdefault("layers", {})[item[1]] = measure(formula, "layer", 20, rounds, 1e-4, name=item[1])
+            result.setdefault("layers", {})[item[1]] = measure(in_full, "layer", 20, rounds, 1e-4, name=item[1])
         else:
             _, n, kind = item
-            able = [p for p in formula if is_measured(p.name, n)]
+            able = [p for p in in_full if is_measured(p.name, n)]
             calls = max(1, min(20, 2**18 // n**2))
             row = measure(able, "synapse", calls, rounds if n < 1024 else 3, 1e-3, n=n, kind=kind)
             for name in row:
@@ -164,14 +176,48 @@ def machine(threads):
     return {"date": date.today().isoformat(), "cpu": cpu, "threads": threads, **versions}
 
 
-def main():
+def run_on_gpu(args):
+    """Tables, and gpu.json; exit code 2 where no GPU answers."""
+    scripts = ROOT / "scripts"
+    if args.list:
+        for part, keys in GpuBench([], args.rounds).rows().items():
+            if part in args.only:
+                print(f"{part}: {', '.join(map(str, keys))}; peers: {', '.join(PEERS)}")
+        return 0
+    try:
+        get_backend("cupy")
+        peers = [GpuPeerProcess(name, scripts) for name in PEERS]
+        try:
+            result = GpuBench(peers, args.rounds).run(args.only)
+        finally:
+            for peer in peers:
+                peer.close()
+    except (BackendError, PeerFailed, WrongResult) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "gpu.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(gpu_markdown(result))
+    print(f"\nWritten: {args.out / 'gpu.json'}")
+    return 0
+
+
+def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     all_parts = ["step", "evaluation", "layers", "synapse"]
-    parser.add_argument("--only", choices=all_parts, nargs="+", default=all_parts, help="parts to measure (all)")
+    parser.add_argument("--backend", choices=("numpy", "cupy"), default="numpy", help="where to measure (numpy)")
+    parser.add_argument("--only", choices=sorted({*all_parts, *PARTS}), nargs="+", help="parts to measure (all)")
     parser.add_argument("--threads", type=int, default=fast.usable_cores(), help="threads of every peer (all cores)")
     parser.add_argument("--rounds", type=int, default=15, help="turns that every peer takes (15)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks", help="folder (docs/benchmarks)")
-    args = parser.parse_args()
+    parser.add_argument("--list", action="store_true", help="with --backend cupy: say what would be measured")
+    args = parser.parse_args(argv)
+    parts = all_parts if args.backend == "numpy" else PARTS
+    args.only = args.only or parts
+    if unknown := sorted(set(args.only) - set(parts)):
+        parser.error(f"argument --only: {unknown} is no part of --backend {args.backend}, which has {', '.join(parts)}")
+    if args.backend == "cupy":
+        return run_on_gpu(args)
     result = run(args.only, args.threads, args.rounds)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -181,4 +227,5 @@ def main():
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     main()

@@ -11,6 +11,7 @@ import numpy as np
 
 import synann_np
 from synann_np.backend import BackendError
+from synann_np.broken_pipe import end_with_the_reader
 from synann_np.checkpoint import CheckpointError
 from synann_np.data import DataError, load_mnist
 from synann_np.digits.classify import confusion_matrix, probabilities, worst_mistakes
@@ -69,4 +70,5 @@ def table(confusion):
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

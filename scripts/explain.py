@@ -12,6 +12,7 @@ import numpy as np
 
 import synann_np
 from synann_np.backend import BackendError
+from synann_np.broken_pipe import end_with_the_reader
 from synann_np.checkpoint import CheckpointError
 from synann_np.data import DataError, load_mnist, normalise
 from synann_np.digits.digit_image import to_mnist
@@ -79,4 +80,5 @@ def describe(shares):
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

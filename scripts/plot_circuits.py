@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from synann_np.broken_pipe import end_with_the_reader
 from synann_np.pictures.circuits import draw_adapting_diagram, draw_flip_diagram, draw_full_adder, draw_training
 
 PICTURES = {
@@ -33,4 +34,5 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

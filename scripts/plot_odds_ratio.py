@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 
+from synann_np.broken_pipe import end_with_the_reader
 from synann_np.odds import odds_ratio_interval, table_odds_ratio
 from synann_np.pictures.forest_plot import draw_forest
 
@@ -47,4 +48,5 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from synann_np.broken_pipe import end_with_the_reader
 from synann_np.pictures.synapses import draw_bose_einstein, draw_flip, draw_surface, draw_surprisal_curves
 
 PICTURES = {
@@ -33,4 +34,5 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

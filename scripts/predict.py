@@ -13,6 +13,7 @@ import numpy as np
 
 import synann_np
 from synann_np.backend import BackendError
+from synann_np.broken_pipe import end_with_the_reader
 from synann_np.checkpoint import CheckpointError
 from synann_np.digits.classify import best_classes, probabilities
 from synann_np.digits.digit_image import to_mnist
@@ -80,4 +81,5 @@ def complain(error):
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 
 from synann_np.augment import Augment
+from synann_np.broken_pipe import end_with_the_reader
 from synann_np.data import DataError, load_mnist
 from synann_np.pictures.samples import sample_grid
 
@@ -49,4 +50,5 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

@@ -6,6 +6,7 @@ python scripts/show_data.py [--data-dir DIR] [--out samples.png]
 import argparse
 import sys
 
+from synann_np.broken_pipe import end_with_the_reader
 from synann_np.data import DataError, class_counts, load_mnist
 from synann_np.pictures.samples import sample_grid
 
@@ -37,4 +38,5 @@ def table(train_counts, test_counts):
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

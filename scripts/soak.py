@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from synann_np.broken_pipe import end_with_the_reader
 from synann_np.data import load_mnist
 
 TRAIN = Path(__file__).resolve().parent / "train_mnist.py"
@@ -104,4 +105,5 @@ def killed_run(command, out, kills, lines, chance):
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

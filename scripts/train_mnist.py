@@ -22,6 +22,7 @@ import synann_np
 from synann_np import fast
 from synann_np.atomic_file import write_atomically
 from synann_np.backend import BackendError, get_backend
+from synann_np.broken_pipe import end_with_the_reader
 from synann_np.check_finite import check_finite
 from synann_np.data import DataError, load_mnist, split_validation
 from synann_np.history import read_history
@@ -190,4 +191,5 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
+    end_with_the_reader()
     sys.exit(main())

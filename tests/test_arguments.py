@@ -8,18 +8,24 @@ from pathlib import Path
 import pytest
 
 from synann_np.runs.arguments import parse_arguments, to_json
-from synann_np.runs.options import TAKEN_OVER
+from synann_np.runs.options import HYPERPARAMETERS, TAKEN_OVER
+from synann_np.runs.parts import make_optimizer, make_schedule, to_augment
+from synann_np.runs.recipes import FOLDER, recipe_names
 from synann_np.runs.save_interval import to_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = [
     "--backend", "--dtype", "--epochs", "--batch-size", "--test-batch-size", "--lr", "--momentum", "--seed",
     "--log-interval", "--validation", "--data-dir", "--out", "--overwrite", "--resume", "--accept-changes",
-    "--save-every", "--stop-if-unsaved", "--check-finite", "--unknown", "--", "-x", "--e",
+    "--save-every", "--stop-if-unsaved", "--check-finite", "--unknown", "--", "-x", "--e", "--model", "--optimizer",
+    "--nesterov", "--no-nesterov", "--weight-decay", "--no-decay-vectors", "--schedule", "--warmup", "--step-size",
+    "--gamma", "--label-smoothing", "--clip", "--ema", "--augment", "--patience", "--keep", "--recipe",
 ]  # fmt: skip
 VALUES = [
     "1", "0", "-1", "20", "1.5", "1e400", "nan", "inf", "-inf", "1e-3", "", " ", "numpy", "tpu", "float32", "float16",
-    "10min", "0min", "nanmin", "min", "9" * 5000, "١", "0x10", "1_000", "ä" * 300, "None", "true",
+    "adam", "adamw", "cosine", "one_cycle", "best", "seed", "shift=2", "none", "rotate=1,scale=0.1", "shift=", "=", ",",
+    "scale=1", "shift=1,shift=1", "a.toml", "0.5", "10min", "0min", "nanmin", "min", "9" * 5000, "١", "0x10", "1_000",
+    "ä" * 300, "None", "true",
 ]  # fmt: skip
 
 
@@ -35,8 +41,16 @@ def outcome(argv):
 
 def check(args):
     assert all(getattr(args, name) >= 1 for name in ("epochs", "batch_size", "test_batch_size", "log_interval"))
-    assert all(0 <= getattr(args, name) < float("inf") for name in ("lr", "momentum"))
-    assert args.seed >= 0
+    rates = ("lr", "momentum", "weight_decay", "warmup", "gamma", "clip")
+    assert all(0 <= getattr(args, name) < float("inf") for name in rates)
+    assert 0 <= args.label_smoothing <= 1
+    assert 0 <= args.ema < 1
+    assert args.warmup < args.epochs
+    assert args.keep in ("last", "best")
+    assert args.validation or not (args.patience or args.keep == "best")
+    make_optimizer(args)
+    assert (to_augment(args.augment) is None) == (args.augment == "none")
+    assert min(args.seed, args.validation, args.patience) >= 0
     assert args.dtype in ("float32", "float64")
     assert args.backend in ("numpy", "cupy", "auto")
     interval = to_interval(args.save_every)
@@ -89,6 +103,179 @@ def test_settings_come_back_from_run_json_and_new_ones_replace_them(tmp_path):
     assert (again.lr, again.epochs, again.validation, again.save_every) == (0.5, 8, 9, "3min")
     assert again.data_dir == Path("d").resolve()
     assert again.out == tmp_path
+
+
+def test_switches_come_back_from_run_json_too(tmp_path):
+    first = outcome(["--nesterov", "--no-decay-vectors", "--validation", "9", "--patience", "2"])
+    (tmp_path / "run.json").write_text(to_json(first))
+    again = outcome(["--resume", str(tmp_path)])
+    assert (again.nesterov, again.decay_vectors, again.patience, again.keep) == (True, False, 2, "best")
+    assert outcome(["--resume", str(tmp_path), "--no-nesterov"]).nesterov is False
+    assert to_json(again) == to_json(first).replace('"out": null', f'"out": "{tmp_path}"')
+
+
+@pytest.mark.parametrize(
+    ("argv", "lr", "weight_decay"),
+    [
+        ([], 0.012, 0.0),
+        (["--optimizer", "adam"], 0.001, 0.0),
+        (["--optimizer", "adamw"], 0.001, 0.01),
+        (["--optimizer", "adamw", "--lr", "0.5", "--weight-decay", "0"], 0.5, 0.0),
+    ],
+)
+def test_defaults_depend_on_the_optimizer(argv, lr, weight_decay):
+    args = outcome(argv)
+    assert (args.lr, args.weight_decay) == (lr, weight_decay)
+    optimizer = make_optimizer(args)
+    assert type(optimizer).__name__.lower() == args.optimizer
+    assert (optimizer.lr, optimizer.weight_decay) == (lr, weight_decay)
+
+
+def refusal(capsys, *argv):
+    assert outcome([str(a) for a in argv]) is None
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--patience", "3"], "--validation N, since the test set must not choose"),
+        (["--keep", "best"], "--validation N, since the test set must not choose"),
+        (["--nesterov", "--optimizer", "adam"], "--nesterov: needs --optimizer sgd"),
+        (["--nesterov", "--momentum", "0"], "--momentum above 0"),
+        (["--warmup", "3", "--epochs", "3"], "--warmup: 3 epochs leave nothing of --epochs 3"),
+        (["--ema", "1"], "--ema: expected less than 1, got 1"),
+        (["--label-smoothing", "1.1"], "--label-smoothing: expected at most 1, got 1.1"),
+        (["--clip", "-1"], "--clip: expected 0 or more"),
+        (["--augment", "shft=2"], "got shft=2"),
+        (["--augment", "shift=2,shift=3"], "each once"),
+        (["--augment", "shift=far"], "expected a number for shift, got far"),
+        (["--augment", "scale=2"], "scale is a fraction below 1"),
+        (["--save-every", "3h"], "expected epochs, as 5, or minutes, as 10min, got 3h"),
+        (["--model", "resnet"], "--model: invalid choice: 'resnet'"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(argv, words, capsys):
+    assert words in refusal(capsys, *argv)
+
+
+# Recipes
+
+
+def recipe(tmp_path, text):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_every_recipe_of_the_repository_can_be_used():
+    assert {"seed", "quick", "best"} <= set(recipe_names())
+    for name in recipe_names():
+        args = outcome(["--recipe", name])
+        assert args.recipe == name
+        make_optimizer(args)
+        make_schedule(args, 600)
+
+
+def test_the_recipe_seed_is_the_published_run():
+    args = outcome(["--recipe", "seed"])
+    found = {key: getattr(args, key) for key in HYPERPARAMETERS}
+    default = {key: getattr(outcome([]), key) for key in HYPERPARAMETERS}
+    assert found == default
+    assert (args.model, args.optimizer, args.lr, args.momentum, args.seed) == ("synann", "sgd", 0.012, 0.5, 5)
+    assert (args.batch_size, args.epochs, args.log_interval) == (100, 115, 100)
+    text = (FOLDER / "seed.toml").read_text()  # whatever the defaults will be
+    for line in ('optimizer = "sgd"', "lr = 0.012", "momentum = 0.5", "batch_size = 100", "epochs = 115", "seed = 5"):
+        assert line in text.splitlines()
+
+
+def test_what_is_given_on_the_command_line_wins_over_the_recipe(tmp_path):
+    path = recipe(tmp_path, 'lr = 0.25\nepochs = 7\nnesterov = true\ndecay_vectors = false\naugment = "shift=1"\n')
+    args = outcome(["--recipe", path])
+    assert (args.lr, args.epochs, args.nesterov, args.decay_vectors) == (0.25, 7, True, False)
+    assert (args.augment, args.recipe) == ("shift=1", path)
+    args = outcome(["--epochs", "3", "--no-nesterov", "--recipe", path, "--augment", "none"])
+    assert (args.lr, args.epochs, args.nesterov, args.augment) == (0.25, 3, False, "none")
+
+
+def test_run_json_tells_the_recipe_and_a_resumed_run_keeps_its_settings_whatever_the_file_says_now(tmp_path, capsys):
+    path = recipe(tmp_path, "lr = 0.25\n")
+    (tmp_path / "run.json").write_text(to_json(outcome(["--recipe", path])))
+    assert json.loads((tmp_path / "run.json").read_text())["recipe"] == path
+    recipe(tmp_path, "lr = 0.5\n")
+    again = outcome(["--resume", str(tmp_path)])
+    assert (again.lr, again.recipe) == (0.25, path)
+    assert "--recipe: not with --resume" in refusal(capsys, "--resume", tmp_path, "--recipe", path)
+
+
+def test_recipes_are_listed_with_what_they_are_for(capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse_arguments(["--recipe", "list"], "")
+    assert stop.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == recipe_names()
+    assert "seed: The published run: SynaNN by plain gradient descent, 115 epochs." in lines
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("lrr = 1", "lrr is no setting"),
+        ("out = 'x'", "out is no setting"),
+        ("resume = true", "resume is no setting"),
+        ("recipe = 'seed'", "recipe is no setting"),
+        ("lr = 'fast'", "lr: expected 0 or more and a finite number, got fast"),
+        ("lr = true", "lr: expected 0 or more"),
+        ("lr = nan", "lr: expected 0 or more"),
+        ("lr = [1]", "lr: expected a number, a text, true or false, got [1]"),
+        ("[lr]\na = 1", "lr: expected a number, a text, true or false"),
+        ("epochs = 1.5", "epochs: expected 1 or more and a whole number, got 1.5"),
+        ("nesterov = 3", "nesterov: "),
+        ("model = 'resnet'", "model: invalid choice"),
+        ("augment = 'shft=1'", "augment: expected none"),
+        ("lr =", "cannot be read ("),
+        ("lr = 1\nlr = 2", "cannot be read ("),
+        ("a = " + "[" * 10_000, "cannot be read ("),
+        ("patience = 3", "since the test set must not choose"),
+    ],
+)
+def test_a_bad_recipe_is_one_line_with_file_and_key(tmp_path, capsys, text, words):
+    line = refusal(capsys, "--recipe", recipe(tmp_path, text))
+    assert words in line
+    assert "mine.toml: " in line or words.startswith("since")
+
+
+def test_a_recipe_that_is_not_there_is_said_with_those_that_are(tmp_path, capsys):
+    assert "no recipe fast: choose one of best, quick, seed" in refusal(capsys, "--recipe", "fast")
+    assert "no recipe ../seed: " in refusal(capsys, "--recipe", "../seed")
+    assert "none.toml: cannot be read (No such file" in refusal(capsys, "--recipe", tmp_path / "none.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    assert "binary.toml: cannot be read (" in refusal(capsys, "--recipe", tmp_path / "binary.toml")
+
+
+# Schedules of a run
+
+
+def rates(*argv, batches=10):
+    schedule = make_schedule(outcome([*argv, "--lr", "1"]), batches)
+    return schedule and [schedule(step) for step in range(outcome(list(argv)).epochs * batches)]
+
+
+def test_arguments_give_the_schedules_in_epochs():
+    assert rates("--epochs", "4") is None
+    assert rates("--epochs", "3", "--warmup", "0.5")[4:7] == [pytest.approx(5 / 6), 1, 1]
+    stepped = rates("--epochs", "4", "--schedule", "step", "--step-size", "2", "--gamma", "0.5")
+    assert stepped == [1] * 20 + [0.5] * 20
+    falling = rates("--epochs", "4", "--schedule", "cosine", "--warmup", "1")
+    assert falling[9] == pytest.approx(10 / 11)
+    assert falling[10] == 1
+    assert falling[25] == pytest.approx(0.5)
+    assert falling[39] < 0.01
+    cycle = rates("--epochs", "4", "--schedule", "one_cycle")
+    assert cycle.index(max(cycle)) == 11
+    cycle = rates("--epochs", "4", "--schedule", "one_cycle", "--warmup", "2")
+    assert cycle.index(max(cycle)) == 19
+    assert cycle[39] < 1e-5
 
 
 def script(name):

@@ -18,7 +18,8 @@ def parse_arguments(argv, description):
     parser = make_parser(description)
     args = parser.parse_args(argv)
     if args.recipe == "list":
-        parser.exit(message="\n".join(recipe_lines()) + "\n")
+        print("\n".join(recipe_lines()))
+        parser.exit()
     if args.recipe is not None:
         if args.resume is not None:
             parser.error("argument --recipe: not with --resume: the run has its settings")

@@ -33,7 +33,7 @@ def read_recipe(name):
         with open(path, "rb") as file:
             return path, tomllib.load(file)
     except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(f"{error:.100}".split())
+        reason = getattr(error, "strerror", None) or " ".join(str(error)[:100].split())
         raise RecipeError(f"{path}: cannot be read ({reason})") from error
 
 
