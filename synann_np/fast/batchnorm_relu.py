@@ -18,8 +18,8 @@ class BatchNormRelu(Layer):
         dbias_c   = Σ_n d_nc
         dx_nc     = weight_c s_c (d_nc − dbias_c / M − x̂_nc dweight_c / M)
 
-    which is BatchNorm's dx, as weight_c may leave both means; with constant μ and σ² its last two terms are absent. Memory
-    lies with the batch innermost, as in Conv2d.
+    which is BatchNorm's dx, as weight_c may leave both means; with constant μ and σ² its last two terms are absent.
+    Memory lies with the batch innermost, as in Conv2d.
     """
 
     mixes_rows = True

@@ -9,7 +9,7 @@ from ..sequential import Sequential
 from .blocked import Blocked
 from .blocks import ConvPoolReluBlock
 from .cuda.compile import compile_for_cuda
-from .fuse import fuse
+from .fuse import fuse, fuse_joint
 from .memory import keep_freed_memory
 from .ranked import Ranked
 from .shared_memory import MOST_RANKS
@@ -20,8 +20,8 @@ def compile(model, threads=None, input_gradient=True):
 
     In front of the first layer that mixes rows, as batch-norm does, everything is computed on a part of the batch at a
     time, and two things are recognised there: convolution → (channel dropout) → 2×2 pooling → relu, which becomes one
-    block if the kernel is odd, the stride 1 and the padding 0; and the synapse layer. Other layers, and those behind,
-    run as they are. The numbers equal those of the plain model up to rounding.
+    block if the kernel is odd, the stride 1 and the padding 0; and the synapse layer. Behind it, the synapse layer and
+    batch-norm → relu. Other layers run as they are. The numbers equal those of the plain model up to rounding.
 
     Two things concern the whole process: freed memory is kept (`keep_freed_memory`), and BLAS gets this number of
     threads.
@@ -49,7 +49,8 @@ def compile(model, threads=None, input_gradient=True):
     first_joint = mixing[0] if mixing else len(names)
     rows = {name: model.layers[name] for name in names[:first_joint]}
     by_rows = fuse(rows, input_gradient)
-    joint = Sequential([(name, model.layers[name]) for name in names[first_joint:]], model.dtype, model.backend)
+    joint = fuse_joint({name: model.layers[name] for name in names[first_joint:]})
+    joint = Sequential(list(joint.items()), model.dtype, model.backend)
     ranks = min(threads, MOST_RANKS) if _may_be_shared_out(rows, by_rows, model.dtype) else 1
     _limit_blas(threads if ranks == 1 else 1)
     keep_freed_memory()

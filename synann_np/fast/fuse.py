@@ -1,6 +1,7 @@
 """Which layers are recognised, and what stands in their place."""
 
-from ..layers import Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse
+from ..layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse
+from .batchnorm_relu import BatchNormRelu
 from .blocks import ConvPoolReluBlock, DropoutBlock, LayerBlock
 from .synapse import FastSynapse
 
@@ -14,6 +15,22 @@ def fuse(layers, input_gradient=True):
         blocks.append(block)
         names = names[count:]
     return blocks
+
+
+def fuse_joint(layers):
+    """Layers (dict name -> layer) that get the whole batch, as another such dict: batch-norm → relu in one, under the
+    name of the batch-norm, whose gradients it has; the fast synapse.
+    """
+    fused, names = {}, list(layers)
+    for before, name, after in zip([None, *names], names, [*names[1:], None], strict=False):
+        kind = type(layers[name])
+        if kind in (BatchNorm1d, BatchNorm2d) and type(layers.get(after)) is ReLU:
+            fused[name] = BatchNormRelu(layers[name])
+        elif kind is Synapse:
+            fused[name] = FastSynapse(layers[name])
+        elif not (kind is ReLU and isinstance(fused.get(before), BatchNormRelu)):
+            fused[name] = layers[name]
+    return fused
 
 
 def _conv_pool_relu(names, layers, wants_dx):
