@@ -34,11 +34,9 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.cases import BATCH, LAYER_INPUTS
-from benchmarks.gpu_bench import PARTS, PEERS, GpuBench, GpuPeerProcess, PeerFailed, WrongResult
-from benchmarks.gpu_report import gpu_markdown
+from benchmarks.gpu_command import PARTS, run_on_gpu
 from benchmarks.report import draw, markdown
 from synann_np import fast
-from synann_np.backend import BackendError, get_backend
 from synann_np.broken_pipe import end_with_the_reader
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -176,32 +174,6 @@ def machine(threads):
     return {"date": date.today().isoformat(), "cpu": cpu, "threads": threads, **versions}
 
 
-def run_on_gpu(args):
-    """Tables, and gpu.json; exit code 2 where no GPU answers."""
-    scripts = ROOT / "scripts"
-    if args.list:
-        for part, keys in GpuBench([], args.rounds).rows().items():
-            if part in args.only:
-                print(f"{part}: {', '.join(map(str, keys))}; peers: {', '.join(PEERS)}")
-        return 0
-    try:
-        get_backend("cupy")
-        peers = [GpuPeerProcess(name, scripts) for name in PEERS]
-        try:
-            result = GpuBench(peers, args.rounds).run(args.only)
-        finally:
-            for peer in peers:
-                peer.close()
-    except (BackendError, PeerFailed, WrongResult) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "gpu.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(gpu_markdown(result))
-    print(f"\nWritten: {args.out / 'gpu.json'}")
-    return 0
-
-
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     all_parts = ["step", "evaluation", "layers", "synapse"]
@@ -217,15 +189,16 @@ def main(argv=None):
     if unknown := sorted(set(args.only) - set(parts)):
         parser.error(f"argument --only: {unknown} is no part of --backend {args.backend}, which has {', '.join(parts)}")
     if args.backend == "cupy":
-        return run_on_gpu(args)
+        return run_on_gpu(args.only, args.rounds, args.out, args.list)
     result = run(args.only, args.threads, args.rounds)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
     draw(result, args.out / "bench.png")
     print(markdown(result, TRAIN_IMAGES, BATCH))
     print(f"\nWritten: {args.out / 'bench.json'}, {args.out / 'bench.png'}")
+    return 0
 
 
 if __name__ == "__main__":
     end_with_the_reader()
-    main()
+    sys.exit(main())
