@@ -35,6 +35,8 @@ using std::max;
 using std::min;
 using std::sqrt;
 
+// So that the section is there even if no kernel has shared memory.
+__shared__ char nothing_shared __attribute__((used));
 extern char __start_emulated_shared[], __stop_emulated_shared[];
 
 namespace emulator {

@@ -20,7 +20,7 @@ from synann_np.fast.cuda import KERNELS, Launcher, source
 HEADER = Path(__file__).with_suffix(".h")
 COMPILER = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
 FLAGS = ["-std=c++17", "-O2", "-shared", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off"]
-WARNINGS = ["-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-unused-parameter", "-Wno-unused-function"]
+WARNINGS = ["-Werror", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-unused-parameter", "-Wno-unused-function"]
 
 ASCENDING, DESCENDING, SCATTERED = 0, 1, 2  # orders in which the threads of a block take turns
 GUARD = 4096  # bytes before and behind every array
@@ -37,17 +37,16 @@ def require():
 
 
 @cache
-def compiled(text, entries):
-    """The library made of this CUDA text."""
+def compiled(text, entries, warnings):
+    """The library made of this CUDA text. warnings: of the compiler, as errors."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kernels.cpp"
         path.write_text("\n".join([f'#include "{HEADER}"', text, "#line 1", *(f"ENTRY({name})" for name in entries)]))
         library = Path(folder) / "kernels.so"
         done = subprocess.run(
-            [COMPILER, *FLAGS, *WARNINGS, "-o", str(library), str(path)], capture_output=True, text=True, check=False
+            [COMPILER, *FLAGS, *warnings, "-o", str(library), str(path)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        assert "warning" not in done.stderr, done.stderr
         return ctypes.CDLL(str(library))
 
 
@@ -55,20 +54,20 @@ class EmulatorLauncher(Launcher):
     """A Launcher whose arrays are NumPy's.
 
     Arguments: order: in which threads take turns. guard: run on copies with guarded ends, and check these afterwards
-    (slower). text, entries: other sources than the package's.
+    (slower). text, kernels: other sources and another table than the package's.
     """
 
     array_type = np.ndarray
 
-    def __init__(self, dtype="float32", order=ASCENDING, guard=True, text=None, entries=tuple(KERNELS)):
+    def __init__(self, dtype="float32", order=ASCENDING, guard=True, text=None, kernels=KERNELS):
         super().__init__(dtype)
-        self.order, self.guard = order, guard
-        self.library = compiled(source(dtype) if text is None else text, entries)
+        self.order, self.guard, self.kernels = order, guard, kernels
+        self.library = compiled(text or source(dtype), tuple(kernels), () if text else tuple(WARNINGS))
 
     def _start(self, kernel, grid, block, arguments):
         function = self.library[f"emulate_{kernel}"]
         function.restype = ctypes.c_char_p
-        entry = KERNELS[kernel]
+        entry = self.kernels[kernel]
 
         def launch():
             places = [Guarded(a) if self.guard and isinstance(a, np.ndarray) else a for a in arguments]

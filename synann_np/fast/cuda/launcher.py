@@ -14,6 +14,7 @@ class Launcher:
     """
 
     array_type = None
+    kernels = KERNELS
 
     def __init__(self, dtype="float32"):
         self.dtype = np.dtype(dtype)
@@ -25,7 +26,7 @@ class Launcher:
 
     def array_names(self, kernels):
         """Names of all arrays that these kernels read or write, each once."""
-        return list(dict.fromkeys(name for kernel in kernels for name in KERNELS[kernel].arrays))
+        return list(dict.fromkeys(name for kernel in kernels for name in self.kernels[kernel].arrays))
 
     def bind(self, kernel, sizes, arrays):
         """A function without arguments that launches the kernel on these arrays.
@@ -38,7 +39,7 @@ class Launcher:
         Raises: KeyError (kernel, size or array missing); TypeError, ValueError for an array of another type, dtype or
         shape, or one that is not C-contiguous.
         """
-        entry = KERNELS[kernel]
+        entry = self.kernels[kernel]
         if missing := [name for name in entry.arrays if name not in arrays]:
             raise KeyError(f"{kernel}: missing arrays {missing}")
         if missing := [name for name in entry.sizes if name not in sizes]:
@@ -48,6 +49,8 @@ class Launcher:
         for name in entry.sizes:
             if not 0 <= sizes[name] < 2**31 or (sizes[name] == 0 and name != "offset"):
                 raise ValueError(f"{kernel}: size {name} = {sizes[name]}, expected a positive int32")
+        if kernel == "train_head" and sizes["N"] < 2:
+            raise ValueError("train_head: batch-norm in training needs more than one row")
         arguments = [*(arrays[name] for name in entry.arrays), *(np.int32(sizes[name]) for name in entry.sizes)]
         return self._start(kernel, entry.grid(sizes), entry.block, arguments)
 
