@@ -3,6 +3,7 @@
 import numpy as np
 
 from .layers import (
+    RNN,
     BatchNorm1d,
     BatchNorm2d,
     Conv2d,
@@ -13,9 +14,11 @@ from .layers import (
     LogSoftmax,
     MaxPool2d,
     ReLU,
+    Rows,
     Sigmoid,
     Softmax,
     Synapse,
+    SynapseRNN,
 )
 from .sequential import Sequential
 
@@ -104,5 +107,49 @@ def SynaCNN(seed=5, dtype="float32", backend="numpy"):
     )
 
 
+def SynaMLP(seed=5, dtype="float32", backend="numpy"):
+    """The network of the paper's experiment: 250 hidden units, softmax → synapse → batch-norm.
+
+    Arguments and returned Sequential: as SynaNN.
+    """
+    options = {"rng": np.random.default_rng(seed), "dtype": dtype, "backend": backend}
+    layers = [
+        ("flatten", Flatten()),  # (N, 784)
+        ("fc1", Linear(784, 250, **options)),
+        ("softmax", Softmax()),
+        ("fcn", Synapse(250, **options)),
+        ("fcb", BatchNorm1d(250, **options)),
+        ("fc2", Linear(250, 10, **options)),  # (N, 10)
+        ("log_softmax", LogSoftmax()),
+    ]
+    return Sequential(layers, dtype, backend)
+
+
+def SynaRNN(seed=5, dtype="float32", backend="numpy", hidden=64):
+    """An image read row by row by a recurrent synapse layer, classified by all of its states.
+
+    Arguments: hidden: units of the recurrent layer; the others, and the returned Sequential: as SynaNN.
+    """
+    return _row_reader(SynapseRNN, seed, dtype, backend, hidden)
+
+
+def TanhRNN(seed=5, dtype="float32", backend="numpy", hidden=64):
+    """SynaRNN with the plain recurrent layer of tanh in the place of the synapse: what it is to be compared with."""
+    return _row_reader(RNN, seed, dtype, backend, hidden)
+
+
+def _row_reader(cell, seed, dtype, backend, hidden):
+    options = {"rng": np.random.default_rng(seed), "dtype": dtype, "backend": backend}
+    layers = [
+        ("rows", Rows()),  # (N, 28, 28)
+        ("rnn", cell(28, hidden, return_sequences=True, **options)),  # (N, 28, hidden)
+        ("flatten", Flatten()),  # (N, 28 hidden)
+        ("bn", BatchNorm1d(28 * hidden, **options)),
+        ("fc", Linear(28 * hidden, 10, **options)),  # (N, 10)
+        ("log_softmax", LogSoftmax()),
+    ]
+    return Sequential(layers, dtype, backend)
+
+
 # The networks by the name that scripts know them by; each takes seed, dtype and backend.
-MODELS = {"synann": SynaNN, "cnn": SynaCNN}
+MODELS = {"synann": SynaNN, "mlp": SynaMLP, "rnn": SynaRNN, "tanh_rnn": TanhRNN, "cnn": SynaCNN}

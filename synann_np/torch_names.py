@@ -10,10 +10,11 @@ def from_torch(state_dict, model):
 
         model.load_state_dict(from_torch(torch.load("net.pt", weights_only=True), model))
 
-    Names and shapes of convolution, linear and batch-norm layers are the same in both. `num_batches_tracked` is left
-    out, since running statistics here move by a fixed momentum. Of a synapse, the published listing has "weight", which
-    is beta, and "bias", which it never uses; alpha is then kept from the model, where it starts at 1. Note that the
-    listing computes another function of beta than Synapse does: it multiplies over all rows of the batch.
+    Names and shapes of convolution, linear, batch-norm and plain recurrent layers are the same in both.
+    `num_batches_tracked` is left out, since running statistics here move by a fixed momentum. Of a synapse, the
+    published listing has "weight", which is beta, and "bias", which it never uses; alpha is then kept from the model,
+    where it starts at 1. Note that the listing computes another function of beta than Synapse does: it multiplies over
+    all rows of the batch.
 
     Arguments: state_dict: dict name -> tensor or array. model: Sequential with those names.
 

@@ -13,6 +13,7 @@ from synann_np import checkpoint, layers, model_config
 from synann_np.backend import BackendError, get_backend
 from synann_np.checkpoint import CheckpointError, read_checkpoint, restore_optimizer
 from synann_np.layers import (
+    RNN,
     BatchNorm1d,
     BatchNorm2d,
     Conv2d,
@@ -23,9 +24,11 @@ from synann_np.layers import (
     LogSoftmax,
     MaxPool2d,
     ReLU,
+    Rows,
     Sigmoid,
     Softmax,
     Synapse,
+    SynapseRNN,
     SynapseTensor,
 )
 from synann_np.models import SynaNN
@@ -37,7 +40,7 @@ from synann_np.weight_average import WeightAverage
 
 
 def every_layer(rng, dtype="float32"):
-    """A network in which every layer class occurs, also nested."""
+    """A network in which every layer class occurs, also nested, but for those of sequences."""
     options = {"rng": rng, "dtype": dtype}
     inner = Sequential([("conv", Conv2d(3, 2, (3, 1), (2, 1), (1, 0), False, **options)), ("relu", ReLU())], dtype)
     layers = [
@@ -59,6 +62,18 @@ def every_layer(rng, dtype="float32"):
     return Sequential(layers, dtype)
 
 
+def layers_of_sequences(rng, dtype="float32"):
+    """A network of all the others."""
+    options = {"rng": rng, "dtype": dtype}
+    layers = [
+        ("rows", Rows()),
+        ("rnn", RNN(8, 5, True, 3, **options)),
+        ("synapse", SynapseRNN(5, 4, False, 2, "surprisal", False, False, **options)),
+        ("log", LogSoftmax()),
+    ]
+    return Sequential(layers, dtype)
+
+
 def trained(model, x, labels, steps=3, optimizer=None):
     optimizer = optimizer or SGD(0.05, 0.9, 1e-4, nesterov=True)
     for step in range(steps):
@@ -72,9 +87,10 @@ def batch(rng):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_model_of_every_layer_is_rebuilt_from_its_file_alone(tmp_path, rng, batch, dtype):
+@pytest.mark.parametrize("make", [every_layer, layers_of_sequences])
+def test_a_model_of_every_layer_is_rebuilt_from_its_file_alone(tmp_path, rng, batch, make, dtype):
     x, labels = batch[0].astype(dtype), batch[1]
-    model = every_layer(rng, dtype)
+    model = make(rng, dtype)
     trained(model, x, labels)
     synann_np.save(tmp_path / "m.safetensors", model)
     loaded = synann_np.load(str(tmp_path / "m.safetensors"))
@@ -83,8 +99,14 @@ def test_a_model_of_every_layer_is_rebuilt_from_its_file_alone(tmp_path, rng, ba
         np.testing.assert_array_equal(loaded.state_dict()[name], a, strict=True)
     for train in (False, True):
         np.testing.assert_array_equal(loaded.forward(x, train, 7)[0], model.forward(x, train, 7)[0], strict=True)
-    used = {type(layer).__name__ for layer in [*model.layers.values(), *model.layers["inner"].layers.values()]}
-    assert used >= set(layers.__all__) - {"Layer", "SynapseGraph"}, "a layer class is missing in this test"
+
+
+def test_every_layer_class_is_tested(rng):
+    here, there = every_layer(rng), layers_of_sequences(rng)
+    used = [*here.layers.values(), *here.layers["inner"].layers.values(), *there.layers.values()]
+    assert {type(layer).__name__ for layer in used} >= set(layers.__all__) - {"Layer", "SynapseGraph"}, (
+        "a layer class is missing in this test"
+    )
 
 
 @pytest.mark.parametrize(

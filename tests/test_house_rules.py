@@ -48,11 +48,21 @@ MAY_IMPORT = {
     "losses": {"backend"},
     "optim": {"backend"},
     # layers know nothing of each other
-    "layers": {"layers.*", "layers.base", "layers.sigmoid", "layers.synapse", "layers.synapse_tensor"},
+    "layers": {
+        "layers.*",
+        "layers.base",
+        "layers.rnn",
+        "layers.sigmoid",
+        "layers.synapse",
+        "layers.synapse_rnn",
+        "layers.synapse_tensor",
+    },
     "layers.*": {"backend", "counter_random", "initializers", "layers.base"},
+    "layers.rnn": {"backend", "initializers", "layers.recurrent"},
     "layers.sigmoid": {"layers.base", "logistic"},
     "layers.synapse": {"backend", "layers.base", "layers.synapse_parameters"},
     "layers.synapse_parameters": {"backend", "initializers", "logistic"},
+    "layers.synapse_rnn": {"backend", "initializers", "layers.recurrent", "layers.synapse", "logistic"},
     "layers.synapse_tensor": {"backend", "layers.base", "layers.synapse"},  # made of synapse graphs
     "layers.base": {"backend"},
     # the mathematics that is no layer of the network
@@ -66,7 +76,7 @@ MAY_IMPORT = {
     "fast": {"fast.*"},
     "fast.cuda": {"fast.cuda.*"},
     "fast.cuda.*": {"fast.cuda.*", "layers", "models", "optim", "sequential", "train", "training_tools"},
-    "fast.*": {"backend", "data", "fast.*", "fast.cuda.*", "layers", "layers.base", "sequential"},
+    "fast.*": {"backend", "data", "fast.*", "fast.cuda.*", "layers", "layers.base", "logistic", "sequential"},
     "model_config": {"backend", "layers", "safetensors_file", "sequential"},
     "models": {"layers", "sequential"},
     "sequential": {"backend"},

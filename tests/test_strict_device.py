@@ -9,6 +9,7 @@ import strict_device
 from synann_np.backend import array_module, get_backend
 from synann_np.data import batches, class_counts
 from synann_np.layers import (
+    RNN,
     BatchNorm1d,
     BatchNorm2d,
     Conv2d,
@@ -19,9 +20,11 @@ from synann_np.layers import (
     LogSoftmax,
     MaxPool2d,
     ReLU,
+    Rows,
     Sigmoid,
     Softmax,
     Synapse,
+    SynapseRNN,
     SynapseTensor,
 )
 from synann_np.losses import nll_loss
@@ -170,6 +173,11 @@ LAYERS = {
     "Synapse": (lambda **o: Synapse(5, **o), (4, 5)),
     "Synapse, logistic": (lambda **o: Synapse(5, "logistic", **o), (4, 5)),
     "Synapse, surprisal": (lambda **o: Synapse(5, "surprisal", False, **o), (4, 5)),
+    "SynapseRNN": (lambda **o: SynapseRNN(5, 3, **o), (2, 4, 5)),
+    "SynapseRNN, bare, of all states": (lambda **o: SynapseRNN(5, 3, True, 2, "free", False, False, **o), (2, 4, 5)),
+    "RNN": (lambda **o: RNN(5, 3, **o), (2, 4, 5)),
+    "RNN of all states": (lambda **o: RNN(5, 3, True, 2, **o), (2, 4, 5)),
+    "Rows": (lambda **o: Rows(), (4, 1, 3, 5)),
     "SynapseTensor": (lambda **o: SynapseTensor(5, (3, 2), **o), (4, 5)),
     "BatchNorm1d": (lambda **o: BatchNorm1d(5, **o), (4, 5)),
     "BatchNorm1d of sequences": (lambda **o: BatchNorm1d(5, **o), (4, 5, 3)),

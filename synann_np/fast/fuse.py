@@ -1,9 +1,12 @@
 """Which layers are recognised, and what stands in their place."""
 
-from ..layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse
+from ..layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse, SynapseRNN
 from .batchnorm_relu import BatchNormRelu
 from .blocks import ConvPoolReluBlock, DropoutBlock, LayerBlock
 from .synapse import FastSynapse
+from .synapse_rnn import FastSynapseRNN
+
+FAST = {Synapse: FastSynapse, SynapseRNN: FastSynapseRNN}
 
 
 def fuse(layers, input_gradient=True):
@@ -19,15 +22,15 @@ def fuse(layers, input_gradient=True):
 
 def fuse_joint(layers):
     """Layers (dict name -> layer) that get the whole batch, as another such dict: batch-norm → relu in one, under the
-    name of the batch-norm, whose gradients it has; the fast synapse.
+    name of the batch-norm, whose gradients it has; the fast synapse layers.
     """
     fused, names = {}, list(layers)
     for before, name, after in zip([None, *names], names, [*names[1:], None], strict=False):
         kind = type(layers[name])
         if kind in (BatchNorm1d, BatchNorm2d) and type(layers.get(after)) is ReLU:
             fused[name] = BatchNormRelu(layers[name])
-        elif kind is Synapse:
-            fused[name] = FastSynapse(layers[name])
+        elif kind in FAST:
+            fused[name] = FAST[kind](layers[name])
         elif not (kind is ReLU and isinstance(fused.get(before), BatchNormRelu)):
             fused[name] = layers[name]
     return fused
@@ -47,8 +50,8 @@ def _conv_pool_relu(names, layers, wants_dx):
 
 
 def _single(name, layer):
-    if type(layer) is Synapse:
-        return 1, LayerBlock(name, FastSynapse(layer))
+    if type(layer) in FAST:
+        return 1, LayerBlock(name, FAST[type(layer)](layer))
     if type(layer) in (Dropout, Dropout2d):
         return 1, DropoutBlock(name, layer)
     return 1, LayerBlock(name, layer)

@@ -9,12 +9,16 @@ from .linear import Linear
 from .logsoftmax import LogSoftmax
 from .maxpool2d import MaxPool2d
 from .relu import ReLU
+from .rnn import RNN
+from .rows import Rows
 from .sigmoid import Sigmoid
 from .softmax import Softmax
 from .synapse import Synapse, SynapseGraph
+from .synapse_rnn import SynapseRNN
 from .synapse_tensor import SynapseTensor
 
 __all__ = [
+    "RNN",
     "BatchNorm1d",
     "BatchNorm2d",
     "Conv2d",
@@ -26,9 +30,11 @@ __all__ = [
     "LogSoftmax",
     "MaxPool2d",
     "ReLU",
+    "Rows",
     "Sigmoid",
     "Softmax",
     "Synapse",
     "SynapseGraph",
+    "SynapseRNN",
     "SynapseTensor",
 ]

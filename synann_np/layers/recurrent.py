@@ -1,0 +1,52 @@
+"""What recurrent layers share: sequences in, states out, and how far back a gradient travels."""
+
+from ..backend import array_module
+from .base import Layer
+
+
+class Recurrent(Layer):
+    """h_t = step(x_t, h_t−1) for t = 0..T−1, with h_−1 = 0.
+
+    x (N, T, input_size), h_t (N, hidden_size). y is the last state h_T−1 (N, hidden_size), or with
+    return_sequences=True all of them, (N, T, hidden_size).
+
+    Backpropagation through time: with dh_t the whole gradient of h_t, from the last step to the first,
+
+        dh_t = dy_t + (what step t + 1 sends back to its h_t)        dy_t = 0 where h_t is no output
+
+    truncate=k cuts the sequence, counted from its end, into pieces of k steps. Forward computes the same, but no
+    gradient passes from a piece to the one before: the state handed on counts as a constant there. That of the last
+    state so travels through exactly k steps. None: through all of them.
+
+    Raises: ValueError (constructor) for truncate < 1; ValueError, TypeError (forward) if x is not (N, T, input_size)
+    with T ≥ 1, or not of the weights' dtype.
+    """
+
+    def __init__(self, input_size, hidden_size, return_sequences, truncate, dtype, backend, **config):
+        config = {"return_sequences": return_sequences, "truncate": truncate, **config}
+        super().__init__(dtype, backend, input_size=input_size, hidden_size=hidden_size, **config)
+        if truncate is not None and truncate < 1:
+            raise ValueError(f"{self}: expected truncate of 1 step or more, or None")
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.return_sequences, self.truncate = return_sequences, truncate
+
+    def steps_of(self, x):
+        """x as (T, N, input_size), the steps in front."""
+        self.check_input(x, "N", "T", self.input_size)
+        if x.shape[1] < 1:
+            raise ValueError(f"{self}: expected one step or more, got input {tuple(x.shape)}")
+        return x.swapaxes(0, 1)
+
+    def output(self, states):
+        """y, from the list of h_t (N, hidden_size)."""
+        return array_module(states[0]).stack(states, axis=1) if self.return_sequences else states[-1]
+
+    def output_gradient(self, dy, t, T):
+        """dy_t: what the output itself sends back to h_t; 0 where h_t is no output."""
+        if self.return_sequences:
+            return dy[:, t]
+        return dy if t == T - 1 else 0
+
+    def is_cut(self, t, T):
+        """Whether no gradient passes from step t to step t − 1."""
+        return t == 0 or (self.truncate is not None and (T - t) % self.truncate == 0)

@@ -1,0 +1,74 @@
+"""The plain recurrent layer."""
+
+import numpy as np
+
+from ..backend import array_module
+from ..initializers import fan_in_uniform
+from .recurrent import Recurrent
+
+
+class RNN(Recurrent):
+    """h_t = tanh(W x_t + b + R h_t−1 + c)                          (Elman, 1990; names and shapes of torch.nn.RNN)
+
+    with W = weight_ih_l0 (H, input_size), b = bias_ih_l0 (H,), R = weight_hh_l0 (H, H), c = bias_hh_l0 (H,), all
+    U(±1/√H) at the start, H = hidden_size. Sequences, states, outputs and truncate: see Recurrent. As in torch with
+    batch_first=True, y is `output`, or without return_sequences its last step.
+
+    Backward, for t = T−1..0, with a_t the argument of tanh:
+
+        da_t   = dh_t (1 − h_t²)          since tanh′ = 1 − tanh²
+        dh_t−1 = dy_t−1 + da_t R          the second term is left out where the sequence is cut
+
+    and then, all steps at once,
+
+        dW_ij = Σ_t,n da_tni x_tnj        dR_ij = Σ_t,n da_tni h_t−1,nj      db = dc = Σ_t,n da_tn      dx_t = da_t W
+    """
+
+    def __init__(
+        self, input_size, hidden_size, return_sequences=False, truncate=None,
+        *, rng=None, dtype="float32", backend="numpy",
+    ):  # fmt: skip
+        super().__init__(input_size, hidden_size, return_sequences, truncate, dtype, backend)
+        shapes = {
+            "weight_ih_l0": (hidden_size, input_size),
+            "weight_hh_l0": (hidden_size, hidden_size),
+            "bias_ih_l0": (hidden_size,),
+            "bias_hh_l0": (hidden_size,),
+        }
+        self.params = {
+            name: self.backend.asarray(fan_in_uniform(rng, shape, hidden_size), self.dtype)
+            for name, shape in shapes.items()
+        }
+
+    def forward(self, x, train=False):
+        x = self.steps_of(x)
+        xp = array_module(x)
+        W, R, b, c = self.params.values()
+        driven = x @ W.T + (b + c)  # (T, N, H), of all steps at once
+        h, states = xp.zeros((x.shape[1], self.hidden_size), x.dtype), []
+        for t in range(len(x)):
+            h = xp.tanh(driven[t] + h @ R.T)
+            states.append(h)
+        return self.output(states), (x, states)
+
+    @np.errstate(under="ignore")  # a gradient that vanishes on its way back is 0
+    def backward(self, dy, cache):
+        x, states = cache
+        xp, T = array_module(dy), len(states)
+        W, R, _, _ = self.params.values()
+        da = [None] * T
+        sent_back = 0
+        for t in reversed(range(T)):
+            dh = self.output_gradient(dy, t, T) + sent_back
+            da[t] = dh * (1 - states[t] * states[t])
+            sent_back = 0 if self.is_cut(t, T) else da[t] @ R
+        da = xp.stack(da)  # (T, N, H)
+        before = xp.stack([xp.zeros_like(states[0]), *states[:-1]])
+        db = da.sum(axis=(0, 1))
+        grads = {
+            "weight_ih_l0": xp.tensordot(da, x, axes=((0, 1), (0, 1))),
+            "weight_hh_l0": xp.tensordot(da, before, axes=((0, 1), (0, 1))),
+            "bias_ih_l0": db,
+            "bias_hh_l0": db.copy(),
+        }
+        return (da @ W).swapaxes(0, 1), grads

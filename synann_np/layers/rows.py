@@ -1,0 +1,19 @@
+"""From images to sequences."""
+
+from .base import Layer
+
+
+class Rows(Layer):
+    """y_ntj = x_n0tj: an image of one channel is a sequence of its rows, read from the top.
+
+    x (N, 1, H, W), y (N, H, W): H steps of W numbers. Backward: the same elements in the shape of x.
+
+    Raises: ValueError (forward) if x is not (N, 1, H, W).
+    """
+
+    def forward(self, x, train=False):
+        self.check_input(x, "N", 1, "H", "W")
+        return x[:, 0], None
+
+    def backward(self, dy, cache):
+        return dy[:, None], {}

@@ -1,0 +1,105 @@
+"""The recurrent synapse layer: driven by the input, inhibited by its own past."""
+
+import math
+
+import numpy as np
+
+from ..backend import array_module
+from ..initializers import fan_in_uniform
+from ..logistic import logistic
+from .recurrent import Recurrent
+from .synapse import SynapseGraph
+
+LEAKING_RATES = 1 / 32, 0.9  # g at the start: the slowest and the fastest
+
+
+class SynapseRNN(Recurrent):
+    """h_t = (1 − g) h_t−1 + g S(e_t, h_t−1),    e_t = σ(W x_t + b),    S_i(e, h) = α_i e_i ∏_j (1 − β_ij h_j)
+
+    The synapse graph as a recurrent cell: the input opens the excitatory channels e_t in (0, 1), the state before,
+    h_t−1, acts on the inhibitory ones. W = weight (H, input_size) and b = bias (H,) start as those of Linear; alpha and
+    beta as those of SynapseGraph, with its parametrisations; H = hidden_size. With train_alpha=False, α = 1, and
+    0 < β < 1 every state is in [0, 1], a probability again.
+
+    g_i = σ(leak_logit_i) in (0, 1) is the leaking rate of unit i (Jaeger and others, 2007): S alone reaches the past
+    through inhibition only and forgets it within a few steps, with g the unit remembers for about 1/g steps.
+    leak_logit starts uniform between the values for g = 1/32 and g = 0.9. leak=False is the bare synapse, g = 1
+    and no leak_logit.
+
+    Backward, for t = T−1..0, with S_t = S(e_t, h_t−1):
+
+        dS_t   = dh_t g
+        (de_t, dv_t), dα, dβ    from SynapseGraph, of dS_t, summed over the steps
+        dg     = Σ_t,n dh_t (S_t − h_t−1)
+        dh_t−1 = dy_t−1 + dh_t (1 − g) + dv_t           the last two are left out where the sequence is cut
+
+    and then, all steps at once, with u_t = W x_t + b,
+
+        du_t = de_t σ′(u_t)     dW_ij = Σ_t,n du_tni x_tnj     db = Σ_t,n du_tn     dx_t = du_t W
+        dleak_logit = dg g (1 − g)
+
+    Sequences, states, outputs and truncate: see Recurrent. Memory: T arrays of N H² elements (fast/ needs less).
+    """
+
+    def __init__(
+        self, input_size, hidden_size, return_sequences=False, truncate=None, parametrisation="logistic",
+        leak=True, train_alpha=True, *, rng=None, dtype="float32", backend="numpy",
+    ):  # fmt: skip
+        config = {"parametrisation": parametrisation, "leak": leak, "train_alpha": train_alpha}
+        super().__init__(input_size, hidden_size, return_sequences, truncate, dtype, backend, **config)
+        rng = np.random.default_rng() if rng is None else rng
+        options = {"rng": rng, "dtype": dtype, "backend": backend}
+        for name, shape in {"weight": (hidden_size, input_size), "bias": (hidden_size,)}.items():
+            self.params[name] = self.backend.asarray(fan_in_uniform(rng, shape, input_size), self.dtype)
+        self._graph = SynapseGraph(hidden_size, hidden_size, parametrisation, train_alpha, **options)
+        self.params |= self._graph.params
+        self.buffers |= self._graph.buffers
+        if leak:
+            slowest, fastest = (math.log(g / (1 - g)) for g in LEAKING_RATES)
+            self.params["leak_logit"] = self.backend.asarray(rng.uniform(slowest, fastest, hidden_size), self.dtype)
+
+    def graph(self):
+        """The SynapseGraph of the cell, on the arrays that params and buffers hold now: they may have been replaced."""
+        for mine, its in ((self.params, self._graph.params), (self.buffers, self._graph.buffers)):
+            its.update({name: mine[name] for name in its})
+        return self._graph
+
+    def leaking_rate(self):
+        """g (H,) and its derivative by leak_logit; (1.0, 0.0) without a leak."""
+        return logistic(self.params["leak_logit"]) if "leak_logit" in self.params else (1.0, 0.0)
+
+    # States and gradients that vanish on their way through the steps are 0.
+    @np.errstate(under="ignore")
+    def forward(self, x, train=False):
+        x = self.steps_of(x)
+        xp = array_module(x)
+        graph, (g, _) = self.graph(), self.leaking_rate()
+        e, de_du = logistic(x @ self.params["weight"].T + self.params["bias"])  # (T, N, H), of all steps at once
+        h, states, caches = xp.zeros((x.shape[1], self.hidden_size), x.dtype), [], []
+        for t in range(len(x)):
+            S, cache = graph.forward(e[t], h)
+            caches.append((h, S, cache))
+            h = (1 - g) * h + g * S
+            states.append(h)
+        return self.output(states), (x, de_du, caches)
+
+    @np.errstate(under="ignore")
+    def backward(self, dy, cache):
+        x, de_du, caches = cache
+        xp, T = array_module(dy), len(x)
+        graph, (g, dg_dlogit) = self.graph(), self.leaking_rate()
+        de, steps, dg = [None] * T, [], 0
+        sent_back = 0
+        for t in reversed(range(T)):
+            h_before, S, graph_cache = caches[t]
+            dh = self.output_gradient(dy, t, T) + sent_back
+            (de[t], dv), found = graph.backward(dh * g, graph_cache)
+            steps.append(found)
+            dg = dg + (dh * (S - h_before)).sum(axis=0)
+            sent_back = 0 if self.is_cut(t, T) else dh * (1 - g) + dv
+        du = xp.stack(de) * de_du
+        grads = {"weight": xp.tensordot(du, x, axes=((0, 1), (0, 1))), "bias": du.sum(axis=(0, 1))}
+        grads |= {name: sum(found[name] for found in steps) for name in graph.params}
+        if "leak_logit" in self.params:
+            grads["leak_logit"] = dg * dg_dlogit
+        return (du @ self.params["weight"]).swapaxes(0, 1), grads
