@@ -52,6 +52,7 @@ class GpuPeerProcess:
         with suppress(BrokenPipeError):
             self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
 
 class GpuBench:
@@ -73,12 +74,13 @@ class GpuBench:
         rows = [(part, key) for part, keys in self.rows(batches, sizes).items() if part in parts for key in keys]
         for part, key in tqdm(rows, unit="row", disable=None):
             if part == "step":
-                self.check_losses(key)
-                row = self.turns("steps", batch_size=key)
+                row = self.turns("steps", self.checked(key), batch_size=key)
             elif part == "epoch":
-                row = self.turns("epoch", batch_size=key)
+                row = self.turns("epoch", self.checked(key), batch_size=key)
             elif part == "synapse":
-                row = {way: self.turns("synapse", n=key, backward=way == "both") for way in ("forward", "both")}
+                row = {
+                    way: self.turns("synapse", self.peers, n=key, backward=way == "both") for way in ("forward", "both")
+                }
             else:
                 recipe = SEED_RECIPE if key == "seed" else self.quickest(candidates, most_epochs)
                 row = {"recipe": recipe, **self.accuracy(recipe, most_epochs)} if recipe else {}
@@ -87,7 +89,12 @@ class GpuBench:
 
     def rows(self, batches=BATCHES, sizes=SYNAPSE_SIZES):
         """dict part -> keys of its rows."""
-        return {"step": list(batches), "epoch": [100], "accuracy": ["seed", "quickest"], "synapse": list(sizes)}
+        return {
+            "step": list(batches),
+            "epoch": list(batches[:1]),
+            "accuracy": ["seed", "quickest"],
+            "synapse": list(sizes),
+        }
 
     def each(self, peers, work, calls, **arguments):
         """{name: answer} of the peers that can."""
@@ -100,9 +107,9 @@ class GpuBench:
                 self.failures.append(f"{peer.name}, {where}: {error}")
         return answers
 
-    def turns(self, work, **arguments):
+    def turns(self, work, peers, **arguments):
         """{peer: {"median", "low", "high": 10th and 90th percentile of the rounds, "wall": median seconds a call}}."""
-        peers = _those_in(self.peers, self.each(self.peers, work, 2, **arguments))  # these calls warm up
+        peers = _those_in(peers, self.each(peers, work, 2, **arguments))  # these calls warm up
         values, wall = {peer.name: [] for peer in peers}, {peer.name: [] for peer in peers}
         for _ in range(self.rounds):
             answers = self.each(peers, work, 1, **arguments)
@@ -120,12 +127,13 @@ class GpuBench:
             for peer in peers
         }
 
-    def check_losses(self, batch_size):
-        """Five steps from the same weights on the same batches: the same losses, in float32.
+    def checked(self, batch_size):
+        """The peers that make five steps from the same weights on the same batches with the same losses, in float32.
 
         The masks of PyTorch are others, so it is compared without dropout, with the plain layers; the fast path, whose
         dropout is built in, with them too, where both have the same masks.
         """
+        passed = {}
         for dropout, names in ((False, ("plain", "torch", "torch-graphs")), (True, ("plain", "fast"))):
             peers = [peer for peer in self.peers if peer.name in names]
             answers = self.each(peers, "losses", 5, batch_size=batch_size, dropout=dropout)
@@ -133,6 +141,8 @@ class GpuBench:
                 reference = answers.get("plain", answer)["values"]
                 if not np.allclose(answer["values"], reference, rtol=1e-4):
                     raise WrongResult(f"batch {batch_size}: losses of {name} {answer['values']}, of plain {reference}")
+            passed |= answers
+        return _those_in(self.peers, passed)
 
     def quickest(self, candidates, most_epochs):
         """The recipe that takes the fast path the fewest seconds to 99.04 % of validation images, or None."""

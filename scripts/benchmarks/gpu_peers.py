@@ -59,11 +59,11 @@ class GpuPeer:
     def losses(self, batch_size, dropout):
         """A call: a step -> its loss. With dropout, the fast path and the plain layers have the same masks."""
         order, train = self.trainer(dropout)
-        numbers = itertools.count()
+        starts, numbers = itertools.cycle(range(0, len(order) - batch_size + 1, batch_size)), itertools.count()
 
         def work():
-            i = next(numbers)
-            return self.backend.to_host(train(order[i * batch_size : (i + 1) * batch_size], batch_size, i))
+            i = next(starts)
+            return self.backend.to_host(train(order[i : i + batch_size], batch_size, next(numbers)))
 
         return work
 

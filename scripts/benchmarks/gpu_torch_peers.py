@@ -87,7 +87,7 @@ class GpuTorchPeer:
     def losses(self, batch_size, dropout):
         """A call: a step -> its loss. Products in float32, as ours."""
         _, M, step = self.trainer(batch_size, dropout=dropout, tf32=False)
-        order, starts = self.order(M), itertools.count(0, batch_size)
+        order, starts = self.order(M), itertools.cycle(range(0, M - batch_size + 1, batch_size))
 
         def work():
             i = next(starts)
