@@ -41,7 +41,7 @@ def above(r):
 
 def terms(r, weight, tolerance):
     """The least K ≤ MOST_TERMS with E(r, K) · max(1, weight) ≤ tolerance, or None. weight: Z of FastSynapse."""
-    if not (r < 1 and weight < math.inf):  # also if one is NaN
+    if not (r < 1 and weight < math.inf and error(r, MOST_TERMS) <= tolerance):  # also if one is NaN
         return None
     K = 1
     while K <= MOST_TERMS and not error(r, K) * max(1.0, weight) <= tolerance:

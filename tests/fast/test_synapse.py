@@ -148,6 +148,15 @@ def test_the_number_of_terms_holds_where_the_bound_is_tight(r):
     assert abs(sum(dm * r**m for m, dm in enumerate(d)) * (1 - r) - 1) < 1e-6
 
 
+@pytest.mark.parametrize("weight", [0.1, 1.0, 30.0, 500.0])
+@pytest.mark.parametrize("r", [0.001, 0.03, 0.1])
+def test_the_number_of_terms_is_the_least_that_bounds_log_P_and_gradients(r, weight):
+    """E · Z, and E itself, which bounds the gradients, however small Z is."""
+    K = synapse_series.terms(r, weight, 1e-6)
+    errors = [synapse_series.error(r, k) * max(1, weight) for k in (K - 1, K)]
+    assert errors[1] <= 1e-6 < errors[0]
+
+
 @pytest.mark.parametrize("r", [1e-12, 1e-3, 0.02, 0.125, 0.24, 0.5, 0.99, 1 - 1e-12])
 def test_r_is_rounded_up_and_stays_below_one(r):
     assert r < synapse_series.above(r) < 1
