@@ -1,6 +1,7 @@
 """Our side of the benchmark: the plain layers and the fast path."""
 
 import numpy as np
+import threadpoolctl
 
 from benchmarks.cases import LAYER_INPUTS, layer_arrays, synapse_arrays
 from synann_np import fast, layers
@@ -13,10 +14,10 @@ from synann_np.train import evaluate, train_step
 
 
 class NumpyPeer:
-    """Work as functions without arguments, and results to compare. fast=False: the plain layers."""
+    """Work as functions without arguments, and results to compare. fast_path=False: the plain layers."""
 
-    def __init__(self, fast_path):
-        self.fast_path = fast_path
+    def __init__(self, fast_path, threads):
+        self.fast_path, self.threads = fast_path, threads
         if fast_path:
             fast.keep_freed_memory()
 
@@ -25,14 +26,14 @@ class NumpyPeer:
         if not dropout:
             for layer in (model.layers["conv2_drop"], model.layers["fc1_drop"]):
                 layer.p, layer.scale = 0.0, 1.0
-        return fast.compile(model, input_gradient=False) if self.fast_path else model
+        return fast.compile(model, self.threads, input_gradient=False) if self.fast_path else model
 
     def step(self, batch_size, dropout=True):
         """A whole training step: gather a batch of uint8 images, normalise, forward, backward, update."""
         images, labels, *_ = load_mnist()
         labels, model, optimizer = labels.astype("int64"), self.network(dropout), SGD(0.012, 0.5)
         order = np.random.default_rng(0).permutation(len(images))
-        steps = enumerate(_forever(lambda: batches(images, labels, batch_size, order)))
+        steps = enumerate(_forever(lambda: batches(images, labels, batch_size, order, model.input_dtype)))
 
         def work():
             step, (x, targets) = next(steps)
@@ -47,6 +48,7 @@ class NumpyPeer:
 
     def layer(self, name):
         """Forward and backward of one layer of the network, batch 100."""
+        self._give_blas_all_threads()
         x, dy = layer_arrays(name, batch_innermost=True)
         arguments = LAYER_INPUTS[name].arguments
         if self.fast_path and name.startswith("conv"):
@@ -70,6 +72,7 @@ class NumpyPeer:
 
     def synapse(self, n, kind):
         """Forward and backward of a synapse layer, batch 128."""
+        self._give_blas_all_threads()
         x, beta, dy = synapse_arrays(n, kind)
         layer = layers.Synapse(n)
         layer.params["beta"][...] = beta
@@ -81,6 +84,10 @@ class NumpyPeer:
             return float(np.abs(y).mean() + np.abs(dx).mean() + np.abs(grads["beta"]).mean())
 
         return work
+
+    def _give_blas_all_threads(self):
+        """A compiled network may have taken them, for processes of one thread each."""
+        threadpoolctl.threadpool_limits(self.threads, user_api="blas")
 
 
 class _Chain:

@@ -54,6 +54,7 @@ def draw(result, path):
 
 _COLORS = {
     "fast": "tab:green",
+    "fast-1-core": "yellowgreen",
     "plain": "tab:olive",
     "torch": "tab:red",
     "torch-tuned": "tab:orange",

@@ -10,12 +10,15 @@ import time
 import tracemalloc
 from pathlib import Path
 
+OURS = ("plain", "fast", "fast-1-core")
+SECONDS_OF_SPINNING = 0.1  # of whoever waits for more work, as OpenMP's threads and the processes of the fast path do
+
 
 def make_peer(name, threads):
-    if name in ("plain", "fast"):
+    if name in OURS:
         from benchmarks.numpy_peers import NumpyPeer
 
-        return NumpyPeer(name == "fast")
+        return NumpyPeer(name != "plain", threads)
     from benchmarks.torch_peers import TorchPeer
 
     return TorchPeer(threads, listing=name == "torch-listing")
@@ -44,6 +47,7 @@ def serve(name, threads):
             value = float(work())
             ms.append(1e3 * (time.perf_counter() - started))
             values.append(value)
+        time.sleep(SECONDS_OF_SPINNING)  # before the next peer has its turn
         print(json.dumps({"ms": ms, "values": values}), flush=True)
 
 
@@ -53,7 +57,7 @@ def extra_memory(work, name):
     NumPy tells tracemalloc of every array; of a process that keeps freed memory the resident size would say too little.
     PyTorch tells nobody, so there it is the growth of the resident size to its peak.
     """
-    if name in ("plain", "fast"):
+    if name in OURS:
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         work()
