@@ -4,9 +4,8 @@ y, cache = forward(x, train, step, first_row)     first_row: number of the part'
 dx, grads = backward(dy, cache)                   grads has dotted names, "conv1.weight"
 """
 
-import numpy as np
-
 from .conv_pool_relu import ConvPoolRelu
+from .masks_ahead import dropout_mask
 
 
 class LayerBlock:
@@ -29,7 +28,7 @@ class DropoutBlock(LayerBlock):
     def forward(self, x, train, step, first_row):
         if not train:
             return x, None
-        mask = self.layer.mask(x, step, first_row)
+        mask = dropout_mask(self.layer, self.layer.mask_shape(x), x.dtype, step, first_row)
         return x * mask, mask
 
 
@@ -39,15 +38,23 @@ class ConvPoolReluBlock(LayerBlock):
     def __init__(self, name, conv, dropout, input_gradient):
         super().__init__(name, ConvPoolRelu(conv, input_gradient))
         self.dropout = dropout
+        self.accepted = None  # the last kind of input that passed the check, which takes longer than to compare
 
     def forward(self, x, train, step, first_row):
+        kind = x.shape[1:], x.dtype
+        if kind != self.accepted:
+            self.check_input(x)
+            self.accepted = kind
+        mask = None
+        if train and self.dropout is not None:
+            channels = (len(x), len(self.layer.conv.params["weight"]), 1, 1)
+            mask = dropout_mask(self.dropout, channels, x.dtype, step, first_row)
+        return self.layer.forward(x, mask, keep=train)
+
+    def check_input(self, x):
+        """Raises: ValueError, TypeError."""
         conv = self.layer.conv
         conv.check_input(x, "N", conv.params["weight"].shape[1], "H", "W")
         least_h, least_w = (k + 1 for k in conv.kernel_size)
         if x.shape[2] < least_h or x.shape[3] < least_w:
             raise ValueError(f"{conv} and pooling: expected {least_h} by {least_w} pixels or more, got {x.shape[2:]}")
-        mask = None
-        if train and self.dropout is not None:
-            channels = (len(x), len(self.layer.conv.params["weight"]), 1, 1)
-            mask = self.dropout.mask(np.broadcast_to(x[:1, :1, :1, :1], channels), step, first_row)
-        return self.layer.forward(x, mask)

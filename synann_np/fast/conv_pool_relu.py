@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .overlap_add import Spares
+
 
 class ConvPoolRelu:
     """relu(maxpool(m · conv(x))) with the numbers and gradients of the plain layers, up to rounding, in one pass.
@@ -12,7 +14,7 @@ class ConvPoolRelu:
     The four outputs that one pooling window looks at read one patch of (KH+1) by (KW+1) pixels. So, with `patches` at
     stride 2 instead of 1,
 
-        z_abf,hwn = Σ_cij E_cij,abf patches_cij,hwn        a, b = 0, 1
+        z_abf,hwn = Σ_icj E_icj,abf patches_icj,hwn        a, b = 0, 1
 
     gives them as four planes, where E_·,abf is weight_f shifted by (a, b) in a frame of zeros. The patches are 2.8
     times smaller than those of a plain 5×5 convolution, and pooling is a maximum over four contiguous arrays. bias and
@@ -33,25 +35,31 @@ class ConvPoolRelu:
     def __init__(self, conv, input_gradient=True):
         self.conv = conv
         self.input_gradient = input_gradient
+        self.spares = Spares()
 
-    def forward(self, x, mask=None):
-        """x (N, C, H, W), mask (N, F, 1, 1) or None -> y (N, F, H', W'), cache."""
+    def forward(self, x, mask=None, keep=True):
+        """x (N, C, H, W), mask (N, F, 1, 1) or None -> y (N, F, H', W'), cache.
+
+        keep=False, if backward is not expected: who won is not noted, and backward would have to repeat forward.
+        """
         E = self.shifted_kernels()
         patches, shape = self.patches(x.transpose(1, 2, 3, 0))
         F = len(self.conv.params["weight"])
         z = (E.T @ patches).reshape(2, 2, F, -1)  # (a, b, F, H'W'N)
 
-        left_won = z[:, 0] >= z[:, 1]
-        rows = np.maximum(z[:, 0], z[:, 1])
-        top_won = rows[0] >= rows[1]
+        left_won = z[:, 0] >= z[:, 1] if keep else None
+        rows = np.maximum(z[:, 0], z[:, 1], out=z[:, 0])
+        top_won = rows[0] >= rows[1] if keep else None
         y = np.maximum(rows[0], rows[1])
         if "bias" in self.conv.params:
             y += self.conv.params["bias"][:, None]
         y = y.reshape(F, *shape, len(x))
+        m = None if mask is None else mask.reshape(len(x), F).T[:, None, None, :]
         if mask is not None:
-            mask = mask.reshape(len(x), F).T[:, None, None, :]
-            y *= mask
-        np.maximum(y, 0, out=y)
+            y *= m
+        np.maximum(y, np.zeros(y.shape[1:], y.dtype), out=y)  # of two arrays: faster than of an array and a number
+        if not keep:
+            return y.transpose(3, 0, 1, 2), (x, mask)
 
         won = np.empty(z.shape, bool)
         won[1, 1] = y.reshape(F, -1) > 0
@@ -59,61 +67,51 @@ class ConvPoolRelu:
         won[1, 1] ^= won[0, 1]
         np.logical_and(won[:, 1], left_won, out=won[:, 0])
         won[:, 1] ^= won[:, 0]
-        return y.transpose(3, 0, 1, 2), (E, patches, won, mask, x.shape)
+        return y.transpose(3, 0, 1, 2), (E, patches, won, m, x.shape)
 
     def backward(self, dy, cache):
         """dy (N, F, H', W') -> dx (None without input_gradient), {"weight", "bias"}."""
-        E, patches, won, mask, x_shape = cache
+        if len(cache) == 2:
+            _, cache = self.forward(*cache)
+        E, patches, won, m, x_shape = cache
         weight = self.conv.params["weight"]
         F, C, KH, KW = weight.shape
         dy = np.ascontiguousarray(dy.transpose(1, 2, 3, 0))
-        if mask is not None:
-            dy = dy * mask
+        if m is not None:
+            dy = dy * m
         dz = won.astype(dy.dtype)
         dz *= dy.reshape(F, -1)
         dz = dz.reshape(4 * F, -1)  # (abF, H'W'N)
 
-        dE = (patches @ dz.T).reshape(C, KH + 1, KW + 1, 2, 2, F)
-        dweight = sum(dE[:, a : a + KH, b : b + KW, a, b] for a in (0, 1) for b in (0, 1))
-        grads = {"weight": dweight.transpose(3, 0, 1, 2)}
+        dE = (patches @ dz.T).reshape(KH + 1, C, KW + 1, 2, 2, F)
+        dweight = sum(dE[a : a + KH, :, b : b + KW, a, b] for a in (0, 1) for b in (0, 1))
+        grads = {"weight": dweight.transpose(3, 1, 0, 2)}
         if "bias" in self.conv.params:
             # A product with ones: three times as fast as a sum over the long axis.
             grads["bias"] = (dz @ np.ones(dz.shape[1], dz.dtype)).reshape(4, F).sum(axis=0)
-        dx = self.collect(E @ dz, x_shape, dy.shape[1:3]) if self.input_gradient else None
+        if not self.input_gradient:
+            return None, grads
+        overlap_add = self.spares.take(x_shape, F, KH, KW, dy.dtype)
+        dx = overlap_add(E, dz)
+        self.spares.put_back(overlap_add)
         return dx, grads
 
     def shifted_kernels(self):
-        """E (C (KH+1) (KW+1), 4F): the weight at its four places in the patch."""
-        weight = self.conv.params["weight"].transpose(1, 2, 3, 0)
-        C, KH, KW, F = weight.shape
-        E = np.zeros((C, KH + 1, KW + 1, 2, 2, F), weight.dtype)
+        """E ((KH+1) C (KW+1), 4F): the weight at its four places in the patch."""
+        weight = np.ascontiguousarray(self.conv.params["weight"].transpose(2, 1, 3, 0))
+        KH, C, KW, F = weight.shape
+        E = np.zeros((KH + 1, C, KW + 1, 2, 2, F), weight.dtype)
         for a in (0, 1):
             for b in (0, 1):
-                E[:, a : a + KH, b : b + KW, a, b] = weight
+                E[a : a + KH, :, b : b + KW, a, b] = weight
         return E.reshape(-1, 4 * F)
 
     def patches(self, x):
-        """x (C, H, W, N) -> (C (KH+1) (KW+1), H'W'N), (H', W')."""
+        """x (C, H, W, N) -> ((KH+1) C (KW+1), H'W'N), (H', W')."""
+        x = np.ascontiguousarray(x)
+        (C, H, W, N), (c, row, column, n) = x.shape, x.strides
         KH, KW = self.conv.kernel_size
-        windows = np.lib.stride_tricks.sliding_window_view(x, (KH + 1, KW + 1), axis=(1, 2))[:, ::2, ::2]
-        C, H, W = windows.shape[:3]
-        return windows.transpose(0, 4, 5, 1, 2, 3).reshape(C * (KH + 1) * (KW + 1), -1), (H, W)
-
-    def collect(self, dpatches, x_shape, y_shape):
-        """Add every patch to the pixels that it was copied from -> dx (N, C, H, W).
-
-        Pixel 2h + i of a patch at 2h is, with i = 2 i₂ + p, pixel p of the pair h + i₂: whole pairs are added, by rows
-        and by columns, a quarter as many additions of four times the length.
-        """
-        N, C, H, W = x_shape
-        KH, KW = self.conv.kernel_size
-        (h, w), pairs_h, pairs_w = y_shape, (KH + 1) // 2, (KW + 1) // 2
-        dpatches = dpatches.reshape(C, pairs_h, 2, pairs_w, 2, h, w, N).transpose(0, 1, 3, 5, 2, 6, 4, 7)
-        dx = np.zeros((C, h + pairs_h - 1, 2, w + pairs_w - 1, 2, N), dpatches.dtype)
-        for i in range(pairs_h):
-            for j in range(pairs_w):
-                dx[:, i : i + h, :, j : j + w] += dpatches[:, i, j]
-        dx = dx.reshape(C, 2 * dx.shape[1], 2 * dx.shape[3], N)
-        if dx.shape[1:3] != (H, W):  # an odd size: pixels that no window saw
-            dx = np.pad(dx, ((0, 0), (0, H - dx.shape[1]), (0, W - dx.shape[2]), (0, 0)))
-        return dx.transpose(3, 0, 1, 2)
+        h, w = (H - KH + 1) // 2, (W - KW + 1) // 2
+        shape, strides = (KH + 1, C, KW + 1, h, w, N), (row, c, column, 2 * row, 2 * column, n)
+        windows = np.ndarray(shape, x.dtype, x, 0, strides)  # a view, made faster than by sliding_window_view
+        return windows.reshape((KH + 1) * C * (KW + 1), h * w * N), (h, w)

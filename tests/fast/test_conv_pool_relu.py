@@ -1,9 +1,13 @@
 """Convolution, pooling and relu as one block, against the three plain layers."""
 
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from synann_np.fast.conv_pool_relu import ConvPoolRelu
+from synann_np.fast.overlap_add import SHAPES_KEPT, Spares
 from synann_np.layers import Conv2d, MaxPool2d, ReLU
 
 CASES = {
@@ -13,6 +17,7 @@ CASES = {
     "kernel pair, no bias": ((1, 2, 7, 10), 3, (1, 5), False),
     "one window": ((4, 2, 4, 4), 2, 3, True),
     "kernel of one": ((2, 2, 4, 6), 3, 1, True),
+    "wide kernel, odd image, unseen on both sides": ((3, 3, 13, 11), 4, (7, 3), True),
 }
 
 
@@ -80,3 +85,114 @@ def test_inputs_are_not_modified_and_the_input_gradient_can_be_left_out():
     assert grads.keys() == {"weight", "bias"}
     for a, b in ((x, before[0]), (mask, before[1]), (dy, dy_before)):
         assert np.array_equal(a, b)
+
+
+def work(seed, N=5, side=11):
+    """A convolution, the same for all seeds, and x and dy."""
+    rng = np.random.default_rng(seed)
+    conv = Conv2d(3, 4, 3, rng=np.random.default_rng(0), dtype="float64")
+    x = rng.standard_normal((N, 3, side, side))
+    dy = rng.standard_normal((N, 4, (side - 2) // 2, (side - 2) // 2))
+    return conv, x, dy
+
+
+def flat(y, dx, grads):
+    return np.concatenate([a.ravel() for a in (y, dx, grads["weight"], grads["bias"])])
+
+
+def alone(conv, x, dy):
+    block = ConvPoolRelu(conv)
+    y, cache = block.forward(x)
+    return flat(y, *block.backward(dy, cache))
+
+
+def test_calls_may_be_interleaved_and_backward_repeated():
+    conv, x, dy = work(1)
+    _, x_2, dy_2 = work(2)
+    block = ConvPoolRelu(conv)
+    y, cache = block.forward(x)
+    y_2, cache_2 = block.forward(x_2)
+    second = flat(y_2, *block.backward(dy_2, cache_2))
+    first = flat(y, *block.backward(dy, cache))
+    assert np.array_equal(first, alone(conv, x, dy))
+    assert np.array_equal(second, alone(conv, x_2, dy_2))
+    assert np.array_equal(flat(y_2, *block.backward(dy_2, cache_2)), second)
+
+
+def test_results_that_are_held_stay_as_they_are():
+    block, held = ConvPoolRelu(work(0)[0]), []
+    for seed in range(6):
+        _, x, dy = work(seed)
+        y, cache = block.forward(x)
+        arrays = [y, *(block.backward(dy, cache))]
+        held.append((arrays, flat(*arrays)))
+    for arrays, as_it_was in held:
+        assert np.array_equal(flat(*arrays), as_it_was)
+
+
+def test_two_threads_may_use_one_block():
+    conv = work(0)[0]
+    block = ConvPoolRelu(conv)
+    expected = {seed: alone(conv, *work(seed, N=20)[1:]) for seed in range(4)}
+
+    def repeat(seed):
+        _, x, dy = work(seed, N=20)
+        with np.errstate(all="raise"):
+            for _ in range(60):
+                y, cache = block.forward(x)
+                if not np.array_equal(flat(y, *block.backward(dy, cache)), expected[seed]):
+                    return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(repeat, range(4))) == [True] * 4
+
+
+def test_an_overlap_add_in_use_is_not_lent_again():
+    spares, key = Spares(), ((2, 3, 8, 8), 4, 3, 3, np.dtype("float64"))
+    first, second = spares.take(*key), spares.take(*key)
+    assert first is not second
+    spares.put_back(first)
+    spares.put_back(second)
+    assert {id(spares.take(*key)), id(spares.take(*key))} == {id(first), id(second)}
+
+
+def test_memory_does_not_grow_with_or_without_backward():
+    conv, x, dy = work(0, N=40)
+    block = ConvPoolRelu(conv)
+
+    def call(k):
+        _, cache = block.forward(x, keep=k % 3 > 0)
+        if k % 2:
+            block.backward(dy, cache)
+
+    for k in range(6):
+        call(k)
+    tracemalloc.start()
+    try:
+        call(1)
+        before = tracemalloc.get_traced_memory()[0]
+        for k in range(200):
+            call(k)
+        assert tracemalloc.get_traced_memory()[0] - before < x.nbytes / 4
+    finally:
+        tracemalloc.stop()
+
+
+def test_spare_memory_is_bounded_over_many_shapes():
+    block = ConvPoolRelu(work(0)[0])
+    for side in range(4, 24):
+        _, x, dy = work(0, side=side)
+        _, cache = block.forward(x)
+        block.backward(dy, cache)
+    assert len(block.spares.shelves) == SHAPES_KEPT
+    assert [len(shelf) for shelf in block.spares.shelves.values()] == [1] * SHAPES_KEPT
+
+
+def test_without_keep_the_numbers_are_the_same_and_backward_still_works():
+    conv, x, dy = work(3)
+    mask = 2.0 * (np.random.default_rng(4).random((5, 4, 1, 1)) < 0.5)
+    block = ConvPoolRelu(conv)
+    y, cache = block.forward(x, mask)
+    y_2, cache_2 = block.forward(x, mask, keep=False)
+    assert np.array_equal(flat(y, *block.backward(dy, cache)), flat(y_2, *block.backward(dy, cache_2)))
