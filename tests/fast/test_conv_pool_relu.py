@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from synann_np.fast.conv_pool_relu import ConvPoolRelu
-from synann_np.fast.overlap_add import SHAPES_KEPT, Spares
+from synann_np.fast.lent_memory import KEYS_KEPT, Lender, aligned_empty
 from synann_np.layers import Conv2d, MaxPool2d, ReLU
 
 CASES = {
@@ -148,13 +148,24 @@ def test_two_threads_may_use_one_block():
         assert list(pool.map(repeat, range(4))) == [True] * 4
 
 
-def test_an_overlap_add_in_use_is_not_lent_again():
-    spares, key = Spares(), ((2, 3, 8, 8), 4, 3, 3, np.dtype("float64"))
-    first, second = spares.take(*key), spares.take(*key)
-    assert first is not second
-    spares.put_back(first)
-    spares.put_back(second)
-    assert {id(spares.take(*key)), id(spares.take(*key))} == {id(first), id(second)}
+def test_what_is_lent_is_not_lent_again_until_the_loan_is_gone():
+    lender = Lender(lambda *key: [key])
+    first, second = lender.lend(1, 2), lender.lend(1, 2)
+    assert first.item is not second.item
+    item = first.item
+    del first
+    assert lender.lend(1, 2).item is item
+    assert lender.lend(1, 3).item == [(1, 3)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bool", "uint64"])
+def test_memory_begins_at_a_cache_line(dtype):
+    for size in (1, 7, 1000):
+        a = aligned_empty((size, 3), dtype)
+        assert a.ctypes.data % 64 == 0
+        assert a.shape == (size, 3)
+        assert a.dtype == dtype
+        assert a.flags.writeable
 
 
 def test_memory_does_not_grow_with_or_without_backward():
@@ -185,8 +196,9 @@ def test_spare_memory_is_bounded_over_many_shapes():
         _, x, dy = work(0, side=side)
         _, cache = block.forward(x)
         block.backward(dy, cache)
-    assert len(block.spares.shelves) == SHAPES_KEPT
-    assert [len(shelf) for shelf in block.spares.shelves.values()] == [1] * SHAPES_KEPT
+        del cache
+    for lender in (block.kept, block.scratch):
+        assert [len(shelf) for shelf in lender.shelves.values()] == [1] * KEYS_KEPT
 
 
 def test_without_keep_the_numbers_are_the_same_and_backward_still_works():
