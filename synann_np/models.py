@@ -138,9 +138,12 @@ def SynaMLP(seed=5, dtype="float32", backend="numpy"):
 def SynaRNN(seed=5, dtype="float32", backend="numpy", hidden=64):
     """An image read row by row by a recurrent synapse layer, classified by all of its states.
 
+    α stays 1, as the batch-norm behind scales the states anyway: then they are probabilities, and with the leaking
+    rates there are as many weights as in TanhRNN.
+
     Arguments: hidden: units of the recurrent layer; the others, and the returned Sequential: as SynaNN.
     """
-    return _row_reader(SynapseRNN, seed, dtype, backend, hidden)
+    return _row_reader(SynapseRNN, seed, dtype, backend, hidden, train_alpha=False)
 
 
 def TanhRNN(seed=5, dtype="float32", backend="numpy", hidden=64):
@@ -148,11 +151,11 @@ def TanhRNN(seed=5, dtype="float32", backend="numpy", hidden=64):
     return _row_reader(RNN, seed, dtype, backend, hidden)
 
 
-def _row_reader(cell, seed, dtype, backend, hidden):
+def _row_reader(cell, seed, dtype, backend, hidden, **arguments):
     options = {"rng": np.random.default_rng(seed), "dtype": dtype, "backend": backend}
     layers = [
         ("rows", Rows()),  # (N, 28, 28)
-        ("rnn", cell(28, hidden, return_sequences=True, **options)),  # (N, 28, hidden)
+        ("rnn", cell(28, hidden, return_sequences=True, **arguments, **options)),  # (N, 28, hidden)
         ("flatten", Flatten()),  # (N, 28 hidden)
         ("bn", BatchNorm1d(28 * hidden, **options)),
         ("fc", Linear(28 * hidden, 10, **options)),  # (N, 10)
