@@ -101,6 +101,7 @@ MAY_IMPORT = {
     "runs": set(),
     "runs.arguments": {"runs.options", "runs.recipes"},
     "runs.folder": {"atomic_file"},
+    "runs.comparison": {"history", "train"},
     "runs.history_file": {"history"},
     "runs.identity": {"model_config", "version"},
     "runs.options": {"models", "runs.parts", "runs.recipes", "runs.save_interval"},
