@@ -47,7 +47,8 @@ class ConvKept:
         x = np.ascontiguousarray(x.transpose(1, 2, 3, 0))
         c, row, column, n = x.strides
         shape, strides = (k.PH, k.C, k.PW, k.h, k.w, k.N), (row, c, column, 2 * row, 2 * column, n)
-        np.copyto(self.patches.reshape(shape), as_strided(x, shape, strides))
+        windows = np.ndarray(shape, x.dtype, x, 0, strides)  # a view, quicker to make than with as_strided
+        np.copyto(self.patches.reshape(shape), windows)
 
 
 class ConvScratch:
