@@ -19,6 +19,12 @@ from synann_np import load
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "train_mnist.py"
 KILLS = 20
+SETTINGS = 4  # lines at the start that tell the settings
+TOOLS = [
+    "--optimizer", "adamw", "--lr", 0.01, "--weight-decay", 0.1, "--no-decay-vectors", "--schedule", "one_cycle",
+    "--warmup", 1, "--label-smoothing", 0.1, "--clip", 0.5, "--ema", 0.9, "--augment", "shift=2,rotate=10,elastic=1",
+    "--validation", 15,
+]  # fmt: skip
 
 
 def write_idx(path, array):
@@ -107,7 +113,9 @@ def test_a_run_killed_twenty_times_ends_with_the_files_of_the_uninterrupted_run(
     cut_in_epoch = set()
     for _ in range(KILLS):
         process = start(*arguments)
-        for _ in range(chance.randrange(7)):  # lines of the log: most kills shall meet it at work, some at its start
+        for _ in range(
+            SETTINGS + chance.randrange(7)
+        ):  # lines of the log: most kills shall meet it at work, some at its start
             process.stdout.readline()
         time.sleep(chance.random() * 0.02)
         process.send_signal(signal.SIGKILL)
@@ -125,12 +133,48 @@ def test_a_run_killed_twenty_times_ends_with_the_files_of_the_uninterrupted_run(
         print(f"\nkilled {KILLS} times in {len(cut_in_epoch)} different epochs: files equal to the uninterrupted run")
 
 
+def test_a_run_with_all_tools_killed_in_the_middle_ends_with_the_files_of_the_uninterrupted_run(data, tmp_path):
+    assert finish(*settings(data, 6), *TOOLS, "--out", tmp_path / "whole")[0] == 0
+    arguments = [*settings(data, 6), *TOOLS, "--out", tmp_path / "run"]
+    for lines in (5, 9):
+        process = start(*arguments)
+        for _ in range(SETTINGS + lines):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, "the run was over before it was killed"
+        arguments = ["--resume", tmp_path / "run"]
+    code, stdout, err = finish(*arguments)
+    assert code == 0, err
+    assert "Resumed" in stdout
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def test_a_schedule_that_ends_with_the_run_refuses_more_epochs(data, tmp_path, refusal):
+    out = tmp_path / "run"
+    assert finish(*settings(data, 2), "--schedule", "cosine", "--out", out)[0] == 0
+    assert "schedule_epochs was 2 and is 3" in refusal("--resume", out, "--epochs", 3)
+    assert finish("--resume", out, "--epochs", 3, "--accept-changes")[0] == 0
+
+
+def test_an_average_may_be_added_or_left_out_if_the_change_is_accepted(run):
+    for ema, change in ((0.9, "ema was 0.0 and is 0.9"), (0, "ema was 0.9 and is 0.0")):
+        before = load(run / "last.safetensors").state_dict()
+        code, stdout, err = finish("--resume", run, "--ema", ema, "--accept-changes")
+        assert code == 0
+        assert change in err
+        assert all(np.array_equal(a, before[name]) for name, a in load(run / "last.safetensors").state_dict().items())
+        epochs = 3 if ema else 4
+        code, _, err = finish("--resume", run, "--ema", ema, "--epochs", epochs, "--accept-changes")
+        assert code == 0, err
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_says_how_to_continue(data, whole, tmp_path, number, code):
     out = tmp_path / "run"
     # Saved only every 1000 epochs: what is there afterwards, the signal saved.
     process = start(*settings(data, 25), "--save-every", 1000, "--out", out)
-    for _ in range(12):
+    for _ in range(SETTINGS + 12):
         process.stdout.readline()
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)

@@ -9,8 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synann_np import load
 from synann_np.backend import BackendError, get_backend
+from synann_np.checkpoint import read_checkpoint
 from synann_np.history import read_history
+from synann_np.idx import read_idx
+from synann_np.train import EvalRecord, evaluate
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "train_mnist.py"
 
@@ -95,3 +99,76 @@ def test_a_missing_gpu_is_said_and_never_replaced_by_the_cpu(small_mnist, tmp_pa
     assert run.returncode == 2
     assert reason in run.stderr
     assert "Traceback" not in run.stderr
+
+
+# Recipes, early stopping, the weights that are tested
+
+
+def test_recipe_and_settings_are_printed_and_saved(small_mnist, tmp_path):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('optimizer = "adam"\nschedule = "one_cycle"\nclip = 1.0\nema = 0.9\nepochs = 1\n')
+    run = train("--recipe", recipe, "--data-dir", small_mnist, "--clip", 2, "--out", tmp_path / "run")
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert lines[0] == f"Recipe: {recipe}"
+    told = " ".join(run.stdout.partition("Train Epoch")[0].split())
+    saved = json.loads((tmp_path / "run" / "run.json").read_text())
+    for key, value in {"optimizer": "adam", "schedule": "one_cycle", "clip": 2.0, "ema": 0.9, "lr": 0.001}.items():
+        assert f" {key}={value}" in told
+        assert saved[key] == value
+    assert saved["recipe"] == str(recipe)
+
+
+def test_the_file_of_a_run_with_an_average_is_the_average_that_was_evaluated(small_mnist, tmp_path):
+    arguments = ["--data-dir", small_mnist, "--epochs", 2, "--batch-size", 20, "--lr", 0.1, "--ema", 0.95]
+    run = train(*arguments, "--out", tmp_path / "run")
+    assert run.returncode == 0, run.stderr
+    loss = read_history(tmp_path / "run" / "history.jsonl")[-1].loss
+    test = [read_idx(small_mnist / f"t10k-{name}-ubyte") for name in ("images-idx3", "labels-idx1")]
+    found, _ = evaluate(load(tmp_path / "run" / "last.safetensors"), test[0], test[1].astype("int64"))
+    assert found == pytest.approx(loss, rel=1e-5)
+    raw = load(tmp_path / "run" / "last.safetensors")
+    raw.load_state_dict(read_checkpoint(tmp_path / "run" / "last.safetensors").weights)
+    assert evaluate(raw, test[0], test[1].astype("int64"))[0] != pytest.approx(loss, rel=1e-4)
+
+
+def final_line(run):
+    return re.findall(r"^Test set: .*$", run.stdout, re.MULTILINE)
+
+
+def test_a_run_out_of_patience_stops_and_tests_its_best_weights_once(small_mnist, tmp_path):
+    """Random labels: the best epoch is passed soon, and its weights are worth nothing on the test set, but known."""
+    arguments = ["--data-dir", small_mnist, "--epochs", 40, "--validation", 20, "--batch-size", 20, "--lr", 0.1]
+    run = train(*arguments, "--patience", 2, "--out", tmp_path / "run")
+    assert run.returncode == 0, run.stderr
+    records = [r for r in read_history(tmp_path / "run" / "history.jsonl") if isinstance(r, EvalRecord)]
+    best = max(records, key=lambda r: (r.correct, -r.epoch))
+    assert len(records) == best.epoch + 2 < 40
+    assert f"Stopped early: no better epoch since epoch {best.epoch}\n" in run.stdout
+    assert f"Weights of epoch {best.epoch}, the best on the validation split\n" in run.stdout
+    line = final_line(run)
+    test = [read_idx(small_mnist / f"t10k-{name}-ubyte") for name in ("images-idx3", "labels-idx1")]
+    loss, correct = evaluate(load(tmp_path / "run" / "best.safetensors"), test[0], test[1].astype("int64"))
+    assert line == [f"Test set: Average loss: {loss:.4f}, Accuracy: {correct}/40 ({correct / 40:.2%})"]
+    again = train("--resume", tmp_path / "run")
+    assert again.returncode == 0, again.stderr
+    assert "Train Epoch" not in again.stdout
+    assert final_line(again) == line
+
+
+def test_the_last_weights_are_tested_unless_the_best_are_asked_for(small_mnist, tmp_path):
+    arguments = ["--data-dir", small_mnist, "--epochs", 3, "--validation", 20, "--batch-size", 20, "--lr", 0.1]
+    test = [read_idx(small_mnist / f"t10k-{name}-ubyte") for name in ("images-idx3", "labels-idx1")]
+    for name, extra in (("last", []), ("best", ["--keep", "best"]), ("last", ["--ema", 0.5])):
+        run = train(*arguments, *extra, "--overwrite", "--out", tmp_path / "run")
+        assert run.returncode == 0, run.stderr
+        model = load(tmp_path / "run" / f"{name}.safetensors")
+        loss, correct = evaluate(model, test[0], test[1].astype("int64"))
+        assert final_line(run) == [f"Test set: Average loss: {loss:.4f}, Accuracy: {correct}/40 ({correct / 40:.2%})"]
+
+
+def test_every_optimizer_and_schedule_trains(small_mnist, tmp_path):
+    for optimizer, schedule in (("sgd", "step"), ("adam", "cosine"), ("adamw", "one_cycle")):
+        arguments = ["--optimizer", optimizer, "--schedule", schedule, "--warmup", 0.5, "--out", tmp_path / optimizer]
+        run = train("--data-dir", small_mnist, "--epochs", 1, "--batch-size", 20, *arguments)
+        assert run.returncode == 0, run.stderr
