@@ -160,7 +160,7 @@ def test_a_schedule_that_ends_with_the_run_refuses_more_epochs(data, tmp_path, r
 def test_an_average_may_be_added_or_left_out_if_the_change_is_accepted(run):
     for ema, change in ((0.9, "ema was 0.0 and is 0.9"), (0, "ema was 0.9 and is 0.0")):
         before = load(run / "last.safetensors").state_dict()
-        code, stdout, err = finish("--resume", run, "--ema", ema, "--accept-changes")
+        code, _, err = finish("--resume", run, "--ema", ema, "--accept-changes")
         assert code == 0
         assert change in err
         assert all(np.array_equal(a, before[name]) for name, a in load(run / "last.safetensors").state_dict().items())
