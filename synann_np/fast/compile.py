@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 
-from ..layers import Dropout, Dropout2d
+from ..layers import Conv2d, Dropout, Dropout2d
 from ..sequential import Sequential
 from .blocked import Blocked
 from .blocks import ConvPoolReluBlock
@@ -21,15 +21,21 @@ def compile(model, threads=None, input_gradient=True):
     In front of the first layer that mixes rows, as batch-norm does, everything is computed on a part of the batch at a
     time, and two things are recognised there: convolution → (channel dropout) → 2×2 pooling → relu, which becomes one
     block if the kernel is odd, the stride 1 and the padding 0; and the synapse layer. Behind it, the synapse layer and
-    batch-norm → relu. Other layers run as they are. The numbers equal those of the plain model up to rounding.
+    batch-norm → relu, and at the end batch-norm → linear → log-softmax. Other layers run as they are. The numbers equal
+    those of the plain model up to rounding.
 
-    Two things concern the whole process: freed memory is kept (`keep_freed_memory`), and BLAS gets this number of
-    threads.
+    Where the part by rows has convolutions, and those behind it none, its rows are shared out to as many processes as
+    there are threads, with one thread of BLAS each (ranked.py; Linux on x86-64, layers of this package). They start
+    with the first batch and end with the model, which has close() and may stand in a `with`. On a machine whose cores
+    are busy, or that grants fewer than it shows, threads=1 is the faster choice.
+
+    Two things concern the whole process: freed memory is kept (`keep_freed_memory`), and BLAS gets one thread, or,
+    where no rows are shared out, this number of threads.
 
     Arguments:
         model: Sequential.
-        threads: of BLAS; None takes the cores that this process may use. Equal runs need equal numbers: a product that
-            is cut among threads may be rounded otherwise.
+        threads: that compute at a time; None takes the cores that this process may use. Equal runs need equal numbers:
+            sums that are cut elsewhere are rounded otherwise.
         input_gradient: False if dx of the model's input is not needed, as in training: where the model begins with such
             a block, backward then returns None for it and saves the time.
 
@@ -51,7 +57,7 @@ def compile(model, threads=None, input_gradient=True):
     by_rows = fuse(rows, input_gradient)
     joint = fuse_joint({name: model.layers[name] for name in names[first_joint:]})
     joint = Sequential(list(joint.items()), model.dtype, model.backend)
-    ranks = min(threads, MOST_RANKS) if _may_be_shared_out(rows, by_rows, model.dtype) else 1
+    ranks = min(threads, MOST_RANKS) if _may_be_shared_out(rows, by_rows, joint) else 1
     _limit_blas(threads if ranks == 1 else 1)
     keep_freed_memory()
     return Blocked(model, by_rows, joint) if ranks == 1 else Ranked(model, rows, by_rows, joint, ranks, input_gradient)
@@ -71,8 +77,8 @@ def _needs_the_whole_batch(layer):
     return layer.mixes_rows or (layer.draws_masks and type(layer) not in (Dropout, Dropout2d))
 
 
-def _may_be_shared_out(rows, by_rows, dtype):
-    """Whether other processes can compute these layers, and it may pay: there are convolutions, where the work is.
+def _may_be_shared_out(rows, by_rows, joint):
+    """Whether other processes can compute these layers, and it may pay: they have the convolutions, where the work is.
 
     They import the layers of this package, but not those of the user. SharedMemory relies on x86, on Linux's memfd.
     """
@@ -82,8 +88,9 @@ def _may_be_shared_out(rows, by_rows, dtype):
         and platform.machine() == "x86_64"
         and bool(sys.executable)
         and any(isinstance(block, ConvPoolReluBlock) for block in by_rows)
+        and not any(isinstance(layer, Conv2d) for layer in joint.layers.values())
         and all(type(layer).__module__.startswith(f"{package}.layers.") for layer in rows.values())
-        and all(p.dtype == dtype for layer in rows.values() for p in layer.params.values())
+        and all(p.dtype == joint.dtype for layer in rows.values() for p in layer.params.values())
         and not any(layer.buffers for layer in rows.values())
     )
 

@@ -14,7 +14,7 @@ import pytest
 from synann_np.fast import compile
 from synann_np.fast.blocked import Blocked
 from synann_np.fast.ranked import Ranked
-from synann_np.layers import Conv2d, Flatten, Linear, LogSoftmax, MaxPool2d, ReLU
+from synann_np.layers import BatchNorm2d, Conv2d, Flatten, Linear, LogSoftmax, MaxPool2d, ReLU
 from synann_np.losses import nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
@@ -289,7 +289,12 @@ def with_own_layer():
     return Sequential([*first, ("flatten", Flatten()), ("fc", Linear(288, 10, rng=rng))])
 
 
-@pytest.mark.parametrize("make", [without_convolution, with_own_layer])
+def with_a_convolution_behind_batch_norm():
+    first = [("conv", Conv2d(1, 2, 5)), ("pool", MaxPool2d(2)), ("relu", ReLU())]
+    return Sequential([*first, ("bn", BatchNorm2d(2)), ("conv2", Conv2d(2, 2, 5))])
+
+
+@pytest.mark.parametrize("make", [without_convolution, with_own_layer, with_a_convolution_behind_batch_norm])
 def test_what_cannot_be_shared_out_or_does_not_pay_runs_in_one_process(make):
     assert type(compile(make(), threads=2)) is Blocked
 
