@@ -146,7 +146,8 @@ inline bool run_block(const std::vector<int> &order, bool first_block)
     }
 }
 
-inline const char *launch(void (*kernel)(void **), int grid_x, int grid_y, int threads, int order_of_threads, void **args)
+inline const char *launch(void (*kernel)(void **), int grid_x, int grid_y, int threads, int order_of_threads,
+                          void **args)
 {
     message[0] = 0;
     if (threads % WARP != 0 || threads > MAX_THREADS) return "a block must be whole warps, 1024 threads at most";

@@ -106,6 +106,20 @@ def test_nan_is_passed_on_and_not_hidden(place):
     assert np.isnan(arrays["losses"][11 % 8])
 
 
+def test_a_nan_in_one_pixel_of_a_window_wins():
+    """Two infinite weights: NaN where they meet pixels of opposite signs, infinity elsewhere."""
+    model = random_model(np.random.default_rng(1), "float32")
+    model.params["conv1.weight"][3, 0, 0, :2] = np.inf
+    arrays, model, x, _ = build("float32", 4, model=model)
+    arrays.launch("train_forward")
+    with np.errstate(invalid="ignore"):
+        outputs, caches = plain_layers(model, x, step=11)
+    windows = np.isnan(outputs["conv1"][:, 3]).reshape(4, 12, 2, 12, 2).sum(axis=(2, 4))
+    assert ((windows > 0) & (windows < 4)).any()
+    np.testing.assert_array_equal(np.isnan(arrays["pooled1"]), np.isnan(outputs["relu1"]))
+    np.testing.assert_array_equal(arrays["winner1"][:, 3], caches["pool1"][0][:, 3])
+
+
 @every_order
 @every_size
 def test_head_equals_batch_norm_fc2_and_loss(dtype, N, order):

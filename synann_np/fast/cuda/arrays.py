@@ -8,12 +8,16 @@ A training step of SynaNN at N rows is four launches over one dict of arrays:
     train_update    the remaining sums over rows, all weight gradients, SGD, loss log, counters
 
 What the caller fills once: images, labels, seeds, params, velocity (0), running, hyper, losses, counter; and for every
-epoch `order` and counter[1] = 0. Nothing else has to be initialised, and nothing of a step depends on the host: the
-rows of a batch are images[order[counter[1] + n]], the masks those of step counter[0], and train_update moves counter on
-by (1, N) and writes losses[step % L]. hyper may be changed between steps.
+epoch `order` and counter[1] = 0. Nothing of a step depends on the host: the rows of a batch are
+images[order[counter[1] + n]], the masks those of step counter[0], and train_update moves counter on by (1, N) and
+writes losses[step % L]. hyper may be changed between steps.
 
 Sizes: N rows of a batch, M images, T entries of order, L entries of losses; G and H, numbers of blocks that write
 partial sums, follow from N (step_sizes). Arrays with a leading N may be the first N rows of larger ones.
+
+Every array begins at a multiple of 16 bytes, as those of CuPy and NumPy do, and is C-contiguous: some are read four
+values at a time. head_parts and row_parts must be 0 before the first step, as their padding is never written; what else
+the kernels write may hold anything.
 
 The dtype "real" is float32; a launcher of float64 serves tests.
 """

@@ -6,7 +6,8 @@
 
 // a (FEATURES,) in shared memory -> h (HIDDEN,) in shared memory. A warp computes one unit at a time: its lanes read
 // neighbouring weights.
-__device__ inline void dense_relu(const real *a, const real *__restrict__ weight, const real *__restrict__ bias, real *h)
+__device__ inline void dense_relu(const real *a, const real *__restrict__ weight, const real *__restrict__ bias,
+                                  real *h)
 {
     int lane = threadIdx.x % 32;
     for (int i = threadIdx.x / 32; i < HIDDEN; i += blockDim.x / 32) {

@@ -96,18 +96,19 @@ train_head(const uint8 *__restrict__ labels, const int *__restrict__ order, cons
     real sum_dz = 0, sum_dz_x = 0, loss = 0, db = 0;
     real dw[3] = {0, 0, 0};  // of fc2: weights threadIdx, threadIdx + 256, threadIdx + 512
     for (int first = blockIdx.x * ROWS; first < N; first += gridDim.x * ROWS) {
-        int n = first + r;
+        int n = first + r, row = threadIdx.x / CLASSES, label = -1;
+        if (row < ROWS && first + row < N) label = labels[order[counter[1] + first + row]];  // early: it takes long
         real x_hat = n < N ? (y[n * HIDDEN + i] - mean) * s : (real)0;
         m.z[r][i] = w * x_hat + b;
         __syncthreads();
         logits_of_rows(m, params);
         __syncthreads();
         if (threadIdx.x < ROWS * CLASSES) {
-            int row = threadIdx.x / CLASSES, k = threadIdx.x % CLASSES;
+            int k = threadIdx.x % CLASSES;
             real dl = 0;
             if (first + row < N) {
                 real log_p = log_softmax(m.logits[row], k);
-                bool right = k == labels[order[counter[1] + first + row]];
+                bool right = k == label;
                 dl = (exp(log_p) - (right ? (real)1 : (real)0)) / N;
                 if (right) loss -= log_p;
             }

@@ -48,8 +48,11 @@ __device__ inline real clip(real value, real bound)
     return value > bound ? bound : value < -bound ? -bound : value;
 }
 
-// The threads of a block copy an array to shared memory; visible after the next __syncthreads().
-__device__ inline void copy_array(real *to, const real *__restrict__ from, int count)
+// The threads of a block copy an array to shared memory, four values a load; visible after the next __syncthreads().
+// Both begin at a multiple of four values, and have room for one: COUNT is rounded up.
+template <int COUNT, int THREADS>
+__device__ inline void copy_array(real *to, const real *__restrict__ from)
 {
-    for (int e = threadIdx.x; e < count; e += blockDim.x) to[e] = from[e];
+#pragma unroll
+    for (int e = threadIdx.x; e < (COUNT + 3) / 4; e += THREADS) ((real4 *)to)[e] = ((const real4 *)from)[e];
 }

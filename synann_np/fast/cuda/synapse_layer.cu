@@ -26,15 +26,6 @@
 #define TILE_K 32
 #define LAYER_THREADS 128
 
-__device__ inline real reciprocal(real q)
-{
-#if REAL_IS_DOUBLE
-    return 1 / q;
-#else
-    return __fdividef(1.0f, q);  // within 2 units of the last place where 2^-126 ≤ |q| ≤ 2^126
-#endif
-}
-
 // tile[k][e] = from[(first + e) stride_e + (k₀ + k) stride_k], 0 outside. ALONG_K: neighbouring threads take
 // neighbouring k, else neighbouring e: whichever has stride 1.
 template <int WIDTH, bool ALONG_K>
@@ -58,9 +49,10 @@ __device__ inline void take_four(real to[4], const real *from)
     to[3] = four.w;
 }
 
-struct __align__(32) LayerMemory {
-    real r[TILE_K][TILE_R + 4];  // + 4: columns in different banks, and still aligned for loads of four
-    real c[TILE_K][TILE_C + 4];
+struct LayerMemory {
+    // + 4: neighbouring rows in different banks, and loads of four still aligned.
+    __align__(4 * sizeof(real)) real r[TILE_K][TILE_R + 4];
+    __align__(4 * sizeof(real)) real c[TILE_K][TILE_C + 4];
 };
 
 extern "C" __global__ void __launch_bounds__(LAYER_THREADS)
@@ -197,15 +189,16 @@ __device__ inline void sum_of_quotients(LayerMemory &m, const real *__restrict__
                     }
                     real q01 = q[0] * q[1], q23 = q[2] * q[3], denominator = q01 * q23;
                     real n01 = n[0] * q[1] + n[1] * q[0], n23 = n[2] * q[3] + n[3] * q[2];
-                    real quotient = (n01 * q23 + n23 * q01) * reciprocal(denominator);
+                    real four = quotient(n01 * q23 + n23 * q01, denominator);
                     real size = fabs(denominator);
-                    if (size > (real)1e-30 && size < (real)1e30 && fabs(quotient) < (real)1e18) {
-                        sum[i][j] -= quotient;
+                    if (size > (real)1e-30 && size < (real)1e30 && fabs(four) < (real)1e18) {
+                        sum[i][j] -= four;
                     } else {
 #pragma unroll 1
                         for (int s = 0; s < 4; s++) {
                             bool inside = first_r + r + i < R && k0 + k + s < K;
-                            real apart = inside ? t_zero[(first_r + r + i) * stride_r + (k0 + k + s) * stride_k] : (real)0;
+                            int64 e = (first_r + r + i) * stride_r + (k0 + k + s) * stride_k;
+                            real apart = inside ? t_zero[e] : (real)0;
                             real one = m.c[k + s][c + j];
                             real q1 = 1 - one * fixed[i][j];
                             sum[i][j] -= clip(synapse_c(q1, m.r[k + s][r + i], apart) * one, SQRT_LARGEST);

@@ -1,6 +1,7 @@
 // From batch-norm back to conv1, one row after the other, a block for every G-th row.
 //
-//     batch-norm → synapse → softmax → fc1_drop → relu3 → fc1 → relu2 → pool2 → conv2_drop → conv2 → relu1 → pool1 → conv1
+//     batch-norm → synapse → softmax → fc1_drop → relu3 → fc1 → relu2 → pool2 → conv2_drop → conv2 → relu1 → pool1
+//     → conv1
 //
 // Batch-norm: dy = w s (dz − (1/N) Σ dz − x̂ (1/N) Σ dz x̂); the two sums are those of train_head, added here.
 //
@@ -17,10 +18,10 @@ struct BackwardMemory {
     real x[HIDDEN], dx[HIDDEN], dh[HIDDEN], t[HIDDEN], t_zero[HIDDEN];
     real slices[SLICES][HIDDEN];
     real mask[C2];
+    __align__(4 * sizeof(real)) real pooled1[C1 * 144];
     real pixels[784];
-    real pooled1[C1 * 144];
     Winner winners2[FEATURES];
-    union {
+    union __align__(4 * sizeof(real)) {
         real dz[DZ_SIZE];           // of conv2
         Winner winners1[C1 * 144];  // after dz was used
     };
@@ -51,8 +52,8 @@ train_backward(const uint8 *__restrict__ images, const int *__restrict__ order, 
     real dw2[C2] = {}, db2 = 0, dw1 = 0, db1 = 0, dbias = 0, dalpha = 0;
 
     for (int64 n = blockIdx.x; n < N; n += gridDim.x) {
-        load_pixels(m.pixels, images + (int64)order[counter[1] + n] * 784);
-        copy_array(m.pooled1, pooled1 + n * C1 * 144, C1 * 144);
+        copy_array<C1 * 144, BACKWARD_THREADS>(m.pooled1, pooled1 + n * C1 * 144);
+        load_pixels<BACKWARD_THREADS>(m.pixels, images + (int64)order[counter[1] + n] * 784);
         for (int e = thread; e < DZ_SIZE; e += BACKWARD_THREADS) m.dz[e] = 0;
         if (thread < C2) m.mask[thread] = half_mask(key2, (uint32)n * C2 + thread);
         __syncthreads();
@@ -72,8 +73,8 @@ train_backward(const uint8 *__restrict__ images, const int *__restrict__ order, 
         }
         __syncthreads();
         m.slices[thread / HIDDEN][thread % HIDDEN] =
-            synapse_dv_part(m.t, m.t_zero, m.x[thread % HIDDEN], params + FCN_BETA, thread % HIDDEN, thread / HIDDEN,
-                            SLICES);
+            synapse_dv_part<SLICES>(m.t, m.t_zero, m.x[thread % HIDDEN], params + FCN_BETA, thread % HIDDEN,
+                                    thread / HIDDEN);
         __syncthreads();
         if (thread < HIDDEN) {
             real sum = 0;

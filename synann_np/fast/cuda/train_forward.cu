@@ -3,11 +3,14 @@
 //     (x/255 − 0.1307)/0.3081 → conv1 → pool1 → relu1 → conv2 → conv2_drop → pool2 → relu2 → fc1 → relu3 → fc1_drop
 //     → softmax → synapse
 //
-// Work of a block: 288,000 + 640,000 multiply-adds of convolutions twice, 20,480 of fc1, 4096 factors. 37 KiB shared.
+// Work of a block: 288,000 + 640,000 multiply-adds of convolutions twice, 20,480 of fc1, 4096 factors. 31 KiB shared.
+
+#define FORWARD_THREADS 320
 
 struct ForwardMemory {
+    __align__(4 * sizeof(real)) real kernels1[C1 * 25 + 2];  // room for a multiple of four
+    __align__(4 * sizeof(real)) real kernels2[C2 * C1 * 25];
     real pixels[784];
-    real kernels[C2 * C1 * 25];  // first conv1's weights, then conv2's
     real pooled1[C1 * 144];
     real pooled2[FEATURES];
     real mask[C2];
@@ -25,9 +28,11 @@ struct Kept {
     uint8 *zeros;
 };
 
+template <int THREADS>
 __device__ inline void load_pixels(real *pixels, const uint8 *__restrict__ image)
 {
-    for (int e = threadIdx.x; e < 784; e += blockDim.x)
+#pragma unroll
+    for (int e = threadIdx.x; e < 784; e += THREADS)
         pixels[e] = ((real)image[e] / (real)255 - (real)0.1307) / (real)0.3081;
 }
 
@@ -35,17 +40,16 @@ template <bool TRAIN>
 __device__ inline void forward_row(ForwardMemory &m, const uint8 *__restrict__ image, const real *__restrict__ params,
                                    uint64 key2, uint64 key3, int n, Kept kept, real *y)
 {
-    load_pixels(m.pixels, image);
-    copy_array(m.kernels, params + CONV1_WEIGHT, C1 * 25);
+    copy_array<C1 * 25, FORWARD_THREADS>(m.kernels1, params + CONV1_WEIGHT);
+    copy_array<C2 * C1 * 25, FORWARD_THREADS>(m.kernels2, params + CONV2_WEIGHT);
+    load_pixels<FORWARD_THREADS>(m.pixels, image);  // last: where the image begins has to be fetched first
     if (TRAIN && threadIdx.x < C2) m.mask[threadIdx.x] = half_mask(key2, n * C2 + threadIdx.x);
     __syncthreads();
-    conv_pool_relu<1, 28, C1, 5>(m.pixels, m.kernels, params + CONV1_BIAS, (const real *)0, m.pooled1, kept.pooled1,
+    conv_pool_relu<1, 28, C1, 5>(m.pixels, m.kernels1, params + CONV1_BIAS, (const real *)0, m.pooled1, kept.pooled1,
                                  kept.winner1);
     __syncthreads();
-    copy_array(m.kernels, params + CONV2_WEIGHT, C2 * C1 * 25);
-    __syncthreads();
-    conv_pool_relu<C1, 12, C2, 1>(m.pooled1, m.kernels, params + CONV2_BIAS, TRAIN ? m.mask : (const real *)0, m.pooled2,
-                                  kept.pooled2, kept.winner2);
+    conv_pool_relu<C1, 12, C2, 1>(m.pooled1, m.kernels2, params + CONV2_BIAS, TRAIN ? m.mask : (const real *)0,
+                                  m.pooled2, kept.pooled2, kept.winner2);
     __syncthreads();
     dense_relu(m.pooled2, params + FC1_WEIGHT, params + FC1_BIAS, m.hidden);
     __syncthreads();
@@ -74,7 +78,7 @@ __device__ inline void forward_row(ForwardMemory &m, const uint8 *__restrict__ i
     }
 }
 
-extern "C" __global__ void __launch_bounds__(320, 1)
+extern "C" __global__ void __launch_bounds__(FORWARD_THREADS, 1)
 train_forward(const uint8 *__restrict__ images, const int *__restrict__ order, const int64 *__restrict__ counter,
               const uint64 *__restrict__ seeds, const real *__restrict__ params, real *__restrict__ pooled1,
               uint8 *__restrict__ winner1, real *__restrict__ pooled2, uint8 *__restrict__ winner2,
@@ -95,7 +99,7 @@ train_forward(const uint8 *__restrict__ images, const int *__restrict__ order, c
                       mask_key(seeds[1], counter[0]), (int)n, kept, y + n * HIDDEN);
 }
 
-extern "C" __global__ void __launch_bounds__(320, 1)
+extern "C" __global__ void __launch_bounds__(FORWARD_THREADS, 1)
 evaluate_forward(const uint8 *__restrict__ images, const int *__restrict__ order, const real *__restrict__ params,
                  real *__restrict__ y, int N, int offset)
 {

@@ -34,7 +34,8 @@ __device__ inline void descend(int index, real g, const real *__restrict__ hyper
 
 // Columns of (N, width) from `first` on into a tile (CHUNK, WIDTH); rows behind the last are 0.
 template <int WIDTH>
-__device__ inline void load_tile(real (*tile)[WIDTH], const real *__restrict__ from, int width, int first, int row, int N)
+__device__ inline void load_tile(real (*tile)[WIDTH], const real *__restrict__ from, int width, int first, int row,
+                                 int N)
 {
 #pragma unroll
     for (int e = threadIdx.x; e < CHUNK * WIDTH; e += UPDATE_THREADS) {
