@@ -26,27 +26,27 @@ from synann_np.models import SynaNN
 from synann_np.optim import SGD
 from synann_np.train import EvalRecord, fit
 
-# Of the largest element, as in test_gpu.py and for its reasons: in float32 a rounding may let another pixel of a window
-# be the largest, which moves a gradient at once. So float64 proves, and float32 must only stay near.
-HUNDRED_STEPS = {"float32": 1e-1, "float64": 1e-10}
-ONE_STEP = {"float32": 1e-4, "float64": 1e-12}
-
-every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+# The kernels of a GPU are float32 (in float64 a row would not fit its shared memory; the emulator runs that: see
+# fast/cuda/test_whole_loop.py). Rounding alone makes 5e-7 of the largest element in a hundred steps. But now and then
+# it lets another pixel of a window be the largest, which moves a gradient at once: 3e-2 were seen in the weights (plain
+# layers in float32 and float64, 96 steps of 16 images). That happens in one run or another; a wrong formula is in all.
+A_RUN_WITHOUT_SUCH_A_MOMENT, EVERY_RUN = 1e-4, 1e-1
+ONE_STEP = 1e-4
 
 
 @pytest.fixture(params=["strict_device", pytest.param("cupy", marks=pytest.mark.gpu)])
 def device(request, monkeypatch):
-    """backend, and launcher(dtype)."""
+    """backend, launcher(), and the number of runs to compare."""
     if request.param == "strict_device":
         cuda = FakeCuda()
         monkeypatch.setattr(strict_device, "cuda", cuda)
 
-        def launcher(dtype):
-            return PlainLauncher(cuda, strict_device.ndarray, lambda a: a._device, dtype)
+        def launcher():
+            return PlainLauncher(cuda, strict_device.ndarray, lambda a: a._device)
 
-        return SimpleNamespace(backend=strict_device.backend(), launcher=launcher)
+        return SimpleNamespace(backend=strict_device.backend(), launcher=launcher, runs=1)
     try:
-        return SimpleNamespace(backend=get_backend("cupy"), launcher=CupyLauncher)
+        return SimpleNamespace(backend=get_backend("cupy"), launcher=CupyLauncher, runs=4)
     except BackendError as error:
         pytest.skip(str(error))
 
@@ -74,11 +74,12 @@ def assert_close(results, expected, bound):
         assert error <= bound * np.abs(e).max(), f"{name}: {error:.2g}, largest element {np.abs(e).max():.2g}"
 
 
-def trained(backend, dtype, launcher=None, steps=104):
+def trained(backend, launcher=None, steps=104, seed=5):
     """Records of each of so many steps, and the final state. With a launcher: by the kernels, captured as graphs."""
-    model, optimizer = SynaNN(dtype=dtype, backend=backend), SGD(0.012, momentum=0.5)
+    model, optimizer = SynaNN(seed, backend=backend), SGD(0.012, momentum=0.5)
     fast = model if launcher is None else CudaModel(model, launcher, pytest.fail)  # it announces what is not fast
-    run = fit(fast, optimizer, stripes(200, 0), stripes(50, 1), 99, batch_size=16, test_batch_size=50, log_interval=1)
+    options = {"batch_size": 16, "test_batch_size": 50, "log_interval": 1, "seed": seed}
+    run = fit(fast, optimizer, stripes(200, 0), stripes(50, 1), 99, **options)
     records = list(itertools.takewhile(lambda record: record.step < steps, run))
     if launcher is not None:
         assert any(replay.graph is not None for pair in fast.training[2].programs.values() for replay in pair)
@@ -86,24 +87,26 @@ def trained(backend, dtype, launcher=None, steps=104):
     return records, model.state_dict() | velocity
 
 
-@every_dtype
-def test_hundred_steps_by_the_kernels_agree_with_the_plain_model_on_the_host(device, dtype):
-    records, state = trained(device.backend, dtype, device.launcher(dtype))
-    host_records, host_state = trained(get_backend("numpy"), dtype)
-    assert [(type(r), r.step) for r in records] == [(type(r), r.step) for r in host_records]
-    losses, host_losses = ({"losses": np.array([r.loss for r in rs])} for rs in (records, host_records))
-    assert_close(losses | state, host_losses | host_state, HUNDRED_STEPS[dtype])
-    evaluations = [r.loss for r in host_records if isinstance(r, EvalRecord)]
-    assert evaluations[-1] < evaluations[0]
+def test_hundred_steps_by_the_kernels_agree_with_the_plain_model_on_the_host(device):
+    errors = []
+    for seed in range(device.runs):
+        records, state = trained(device.backend, device.launcher(), seed=seed)
+        host_records, host_state = trained(get_backend("numpy"), seed=seed)
+        assert [(type(r), r.step) for r in records] == [(type(r), r.step) for r in host_records]
+        state["losses"], host_state["losses"] = (np.array([r.loss for r in rs]) for rs in (records, host_records))
+        assert_close(state, host_state, EVERY_RUN)
+        errors.append(max(np.abs(state[name] - a).max() / np.abs(a).max() for name, a in host_state.items()))
+        evaluations = [r.loss for r in host_records if isinstance(r, EvalRecord)]
+        assert evaluations[-1] < evaluations[0]
+    assert min(errors) <= A_RUN_WITHOUT_SUCH_A_MOMENT, errors
 
 
-@every_dtype
-def test_one_step_by_the_kernels_agrees_with_the_plain_layers_on_the_same_device(device, dtype):
-    launcher, xp = device.launcher(dtype), device.backend.xp
+def test_one_step_by_the_kernels_agrees_with_the_plain_layers_on_the_same_device(device):
+    launcher, xp = device.launcher(), device.backend.xp
     images, labels = stripes(120, 2)
     sizes = step_sizes(100, M=120, T=120, L=4) | {"offset": 0}
     arrays = {n: xp.zeros(shape_of(n, sizes), launcher.numpy_dtype(n)) for n in launcher.array_names(TRAIN + EVALUATE)}
-    model = SynaNN(dtype=dtype, backend=device.backend)
+    model = SynaNN(backend=device.backend)
     order = np.random.default_rng(3).permutation(120)
     given = {
         "images": images.reshape(120, 784),
@@ -123,22 +126,20 @@ def test_one_step_by_the_kernels_agrees_with_the_plain_layers_on_the_same_device
 
     rows = order[10:110]
     x = ((images[rows] / 255 - 0.1307) / 0.3081)[:, None]
-    log_probs, caches = model.forward(device.backend.asarray(x, dtype), train=True, step=7)
+    log_probs, caches = model.forward(device.backend.asarray(x, "float32"), train=True, step=7)
     loss, dlog_probs = nll_loss(log_probs, device.backend.asarray(labels[rows], dtype="int64"))
     _, grads = model.backward(dlog_probs, caches)
     SGD(0.1, 0.5, 0.01).step(model.params, grads)
     expected = model.params | {"loss": loss.reshape(1), "running_var": model.buffers["fcb.running_var"]}
     results = parameter_views(arrays["params"]) | {"loss": arrays["losses"][3:4], "running_var": arrays["running"][1]}
     to_host = device.backend.to_host
-    assert_close(
-        {k: to_host(a) for k, a in results.items()}, {k: to_host(a) for k, a in expected.items()}, ONE_STEP[dtype]
-    )
+    assert_close({k: to_host(a) for k, a in results.items()}, {k: to_host(a) for k, a in expected.items()}, ONE_STEP)
     assert to_host(arrays["counter"]).tolist() == [8, 110]
 
 
 def test_equal_runs_give_equal_bits(device):
     """No atomics: sums are taken in an order that does not depend on which block was first."""
-    states = [trained(device.backend, "float32", device.launcher("float32"), steps=40)[1] for _ in range(2)]
+    states = [trained(device.backend, device.launcher(), steps=40)[1] for _ in range(2)]
     for name, a in states[0].items():
         np.testing.assert_array_equal(states[1][name], a, err_msg=name)
 
@@ -159,7 +160,7 @@ def test_a_model_saved_on_either_side_loads_and_trains_on_the_other(device, tmp_
                 restore_optimizer(checkpoint, optimizer, model)
             fast = model
             if place == "device":
-                fast = compile_for_cuda(model, device.launcher("float32"), pytest.fail)
+                fast = compile_for_cuda(model, device.launcher(), pytest.fail)
                 assert isinstance(fast, CudaModel)
             list(fit(fast, optimizer, train_set, test_set, epochs, batch_size=16, step=step))
             save(path, model, optimizer)
@@ -173,7 +174,7 @@ def test_evaluation_by_the_kernels_agrees_with_the_plain_model(device):
     model = SynaNN(backend=device.backend)
     images, labels = stripes(333, 4)
     test_set = device.backend.asarray(images), device.backend.asarray(labels, dtype="int64")
-    loss, correct = CudaModel(model, device.launcher("float32")).evaluate(*test_set)
+    loss, correct = CudaModel(model, device.launcher()).evaluate(*test_set)
     log_probs, _ = SynaNN().forward(((images / 255 - 0.1307) / 0.3081)[:, None].astype("float32"))
     assert loss == pytest.approx(-log_probs[np.arange(333), labels].mean(), rel=1e-5)
     assert correct == (log_probs.argmax(axis=1) == labels).sum()
@@ -195,7 +196,7 @@ def test_the_synapse_kernels_agree_with_the_plain_layer(device, n, case):
             x[3, 0], x[4] = 0.5, 0.5
             layer.params["beta"][:, 0] = 2
         if backend.name != "numpy":
-            layer = CudaSynapse(layer, device.launcher("float32"))
+            layer = CudaSynapse(layer, device.launcher())
         y, cache = layer.forward(backend.asarray(x, "float32"))
         dx, grads = layer.backward(backend.asarray(dy, "float32"), cache)
         results.append({k: backend.to_host(a) for k, a in {"y": y, "dx": dx, **grads}.items()})
