@@ -15,6 +15,7 @@ from synann_np.augment import Augment
 from synann_np.backend import BackendError, array_module, get_backend
 from synann_np.counter_random import keep_mask, random_bits
 from synann_np.layers import (
+    RNN,
     BatchNorm1d,
     BatchNorm2d,
     Conv2d,
@@ -25,10 +26,12 @@ from synann_np.layers import (
     LogSoftmax,
     MaxPool2d,
     ReLU,
+    Rows,
     Sigmoid,
     Softmax,
     Synapse,
     SynapseGraph,
+    SynapseRNN,
     SynapseTensor,
 )
 from synann_np.losses import nll_loss
@@ -64,6 +67,11 @@ LAYERS = {
     "Dropout": (lambda **o: Dropout(0.3, rng=o["rng"]), (100, 64)),
     "Dropout2d": (lambda **o: Dropout2d(0.5, rng=o["rng"]), (100, 20, 8, 8)),
     "Flatten": (lambda **o: Flatten(), (100, 20, 4, 4)),
+    "Rows": (lambda **o: Rows(), (20, 1, 28, 28)),
+    "RNN": (lambda **o: RNN(28, 20, **o), (10, 6, 28)),
+    "RNN of all states": (lambda **o: RNN(28, 20, True, 3, **o), (10, 6, 28)),
+    "SynapseRNN": (lambda **o: SynapseRNN(28, 20, **o), (10, 6, 28)),
+    "SynapseRNN, bare, of all states": (lambda **o: SynapseRNN(28, 20, True, 3, "free", False, **o), (10, 6, 28)),
 }
 
 
