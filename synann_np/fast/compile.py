@@ -5,6 +5,7 @@ import platform
 import sys
 
 from ..layers import Conv2d, Dropout, Dropout2d
+from ..layers.base import Layer
 from ..sequential import Sequential
 from .blocked import Blocked
 from .blocks import ConvPoolReluBlock
@@ -91,8 +92,14 @@ def _may_be_shared_out(rows, by_rows, joint):
         and not any(isinstance(layer, Conv2d) for layer in joint.layers.values())
         and all(type(layer).__module__.startswith(f"{package}.layers.") for layer in rows.values())
         and all(p.dtype == joint.dtype for layer in rows.values() for p in layer.params.values())
-        and not any(layer.buffers for layer in rows.values())
+        and not any(layer.buffers or _holds_layers(layer) for layer in rows.values())
     )
+
+
+def _holds_layers(layer):
+    """Whether a layer is made of layers: they have dicts of their own, which would go on holding the old arrays."""
+    held = [value for value in vars(layer).values() if isinstance(value, dict)]
+    return any(isinstance(value, Layer) for values in (vars(layer), *held) for value in values.values())
 
 
 def _limit_blas(threads):

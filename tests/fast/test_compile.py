@@ -8,7 +8,18 @@ from synann_np.fast import compile, usable_cores
 from synann_np.fast.blocks import ConvPoolReluBlock, LayerBlock
 from synann_np.fast.pixels import normalised
 from synann_np.fast.synapse import FastSynapse
-from synann_np.layers import Conv2d, Flatten, Layer, Linear, LogSoftmax, MaxPool2d, ReLU, Synapse
+from synann_np.layers import (
+    Conv2d,
+    Flatten,
+    Layer,
+    Linear,
+    LogSoftmax,
+    MaxPool2d,
+    ReLU,
+    Sigmoid,
+    Synapse,
+    SynapseTensor,
+)
 from synann_np.losses import nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
@@ -213,3 +224,23 @@ def test_bytes_of_images_are_taken_as_the_numbers_that_they_stand_for(threads, d
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
     assert compile(SynaNN(), threads=1).input_dtype == "uint8"
+
+
+def test_a_layer_made_of_layers_is_trained_as_in_the_plain_model():
+    def network():
+        rng = np.random.default_rng(1)
+        layers = {
+            "conv": Conv2d(1, 3, 5, rng=rng, dtype="float64"),
+            "pool": MaxPool2d(2),
+            "relu": ReLU(),
+            "flatten": Flatten(),
+            "fc": Linear(432, 6, rng=rng, dtype="float64"),
+            "sigmoid": Sigmoid(),
+            "tensor": SynapseTensor(6, (4,), rng=rng, dtype="float64"),
+            "fc2": Linear(6, 10, rng=rng, dtype="float64"),
+            "log_softmax": LogSoftmax(),
+        }
+        return Sequential(list(layers.items()), "float64")
+
+    losses = [train(model, 4, dtype="float64")[0] for model in (network(), compile(network(), threads=2))]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-10)
