@@ -57,6 +57,10 @@ def test_every_source_file_is_compiled():
     assert sorted(FILES) == sorted(path.name for path in FOLDER.glob("*.cu"))
 
 
+def test_the_text_is_ascii_so_that_it_can_be_written_in_every_locale():
+    assert source().isascii()
+
+
 def test_sources_are_installed_with_the_package():
     assert "synann_np.fast.cuda = *.cu" in (Path(__file__).parents[2] / "setup.cfg").read_text()
 

@@ -28,4 +28,5 @@ def source(dtype="float32"):
     lines = [f"#define {name} {value}" for name, value in constants.items()]
     for name in FILES:  # with #line, so that a compiler's message names file and line
         lines += [f'#line 1 "{name}"', (FOLDER / name).read_text(encoding="utf-8")]
-    return "\n".join(lines)
+    # Letters of the comments that are not ASCII go: CuPy writes the text to a file in the encoding of the locale.
+    return "\n".join(lines).encode("ascii", "replace").decode("ascii")
