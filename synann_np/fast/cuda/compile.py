@@ -19,7 +19,7 @@ def compile_for_cuda(model, launcher=None, announce=print):
     Arguments:
         model: Sequential of float32, on a GPU; any other is returned as it is.
         launcher: Launcher, for tests of any other backend; None compiles for the current device.
-        announce: function of a line.
+        announce: function of a line: why a model on a GPU is returned as it is, if its kernels do not compile.
 
     Returns: Sequential.
     """
@@ -27,7 +27,9 @@ def compile_for_cuda(model, launcher=None, announce=print):
     on_gpu = launcher is not None or model.backend.name == "cupy"
     if not has_synapse or not on_gpu or np.dtype(model.dtype) != "float32":
         return model
-    launcher = launcher or CupyLauncher()
+    launcher = launcher or _working_launcher(announce)
+    if launcher is None:
+        return model
     if is_synann(model):
         return CudaModel(model, launcher, announce)
     layers = [
@@ -35,3 +37,15 @@ def compile_for_cuda(model, launcher=None, announce=print):
         for name, layer in model.layers.items()
     ]
     return Sequential(layers, model.dtype, model.backend)
+
+
+def _working_launcher(announce):
+    """A CupyLauncher whose kernels are compiled, or None."""
+    try:
+        launcher = CupyLauncher()
+        launcher.module.compile()
+    except Exception as error:  # NVRTC or its headers missing, a chip that they do not know, an error of the compiler
+        reason = " ".join(str(error).split())
+        announce(f"The plain layers compute: no CUDA kernels ({type(error).__name__}: {reason:.200})")
+        return None
+    return launcher

@@ -1,7 +1,7 @@
 """The synapse layer of any size by kernels that never hold its N n² factors."""
 
 from .arrays import shape_of
-from .kernels import KERNELS
+from .kernels import SYNAPSE
 
 
 class CudaSynapse:
@@ -29,14 +29,13 @@ class CudaSynapse:
             return x.copy(), None
         alpha, beta = (contiguous(a) for a in self.layer.coefficients())
         x = contiguous(x)
-        arrays = self.launch(("synapse_forward",), {"x": x, "v": x, "alpha": alpha, "beta": beta})
+        arrays = self.launch(SYNAPSE[:1], {"x": x, "v": x, "alpha": alpha, "beta": beta})
         return arrays["synapse.y"], arrays
 
     def backward(self, dy, cache):
         if cache is None:
             return self.layer.backward(dy, self.layer.forward(dy)[1])
-        kernels = ("synapse_backward_t", "synapse_backward_beta", "synapse_backward_v")
-        arrays = self.launch(kernels, {"dy": contiguous(dy)}, cache)
+        arrays = self.launch(SYNAPSE[1:], {"dy": contiguous(dy)}, cache)
         dx = arrays["synapse.dx"]
         dx += arrays["synapse.dv"]  # x came in on both ways
         return dx, self.layer.gradients(arrays["synapse.dalpha"], arrays["synapse.dbeta"])
@@ -46,10 +45,9 @@ class CudaSynapse:
         arrays = (before or {}) | {f"synapse.{name}": a for name, a in given.items()}
         N, n = arrays["synapse.x"].shape
         sizes, xp = {"N": N, "I": n, "J": n}, self.layer.backend.xp
-        for name in dict.fromkeys(name for kernel in kernels for name in KERNELS[kernel].arrays):
+        for name in self.launcher.array_names(kernels):
             if name not in arrays:
-                kind = self.launcher.numpy_dtype(name)
-                arrays[name] = xp.empty(shape_of(name, sizes), kind)
+                arrays[name] = xp.empty(shape_of(name, sizes), self.launcher.numpy_dtype(name))
         for kernel in kernels:
             self.launcher.launch(kernel, sizes, arrays)
         return arrays

@@ -5,12 +5,13 @@ the same is tested elsewhere.
 """
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from synann_np.checkpoint import read_checkpoint, restore_optimizer, save
-from synann_np.fast.cuda import training
+from synann_np.fast.cuda import compile, training
 from synann_np.fast.cuda.compile import compile_for_cuda
 from synann_np.fast.cuda.model import CudaModel
 from synann_np.fast.cuda.synapse import CudaSynapse
@@ -289,6 +290,22 @@ def test_other_networks_are_not_taken_for_synann(device, change):
     if change == "alpha":
         model.layers["fcn"] = Synapse(64, train_alpha=False, backend=device.backend)
     assert not isinstance(compile_for_cuda(model, device.launcher), CudaModel)
+
+
+@pytest.mark.parametrize("compiles", [True, False])
+def test_kernels_that_do_not_compile_leave_the_plain_layers_and_say_so(device, monkeypatch, compiles):
+    def fail():
+        raise RuntimeError("nvrtc: error\n  invalid value for --gpu-architecture")
+
+    made = device.launcher
+    made.module = SimpleNamespace(compile=(lambda: None) if compiles else fail)
+    monkeypatch.setattr(compile, "CupyLauncher", lambda: made)
+    device.backend.name = "cupy"
+    model, lines = SynaNN(backend=device.backend), []
+    fast = compile_for_cuda(model, announce=lines.append)
+    assert isinstance(fast, CudaModel) if compiles else fast is model
+    reason = "RuntimeError: nvrtc: error invalid value for --gpu-architecture"
+    assert lines == ([] if compiles else [f"The plain layers compute: no CUDA kernels ({reason})"])
 
 
 @pytest.mark.parametrize("parametrisation", ["free", "logistic", "surprisal"])
