@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -268,7 +269,7 @@ def test_the_command_writes_the_result_and_closes_its_peers(bench, ours, capsys,
 
 
 @pytest.mark.skipif("cupy" in sys.modules, reason="a GPU may be there")
-def test_a_worker_process_tells_why_it_cannot_and_lives_on(bench):
+def test_a_worker_process_tells_why_it_cannot_and_lives_on(bench, monkeypatch, tmp_path, capfd):
     from synann_np.backend import BackendError, get_backend
 
     try:
@@ -276,6 +277,9 @@ def test_a_worker_process_tells_why_it_cannot_and_lives_on(bench):
         pytest.skip("a GPU is there")
     except BackendError as error:
         reason = str(error)
+    # Modules that are found by PYTHONPATH are found by the worker too.
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.stderr.write('found\\n')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     process = bench.bench.GpuPeerProcess("fast", SCRIPTS)
     try:
         for _ in range(2):
@@ -288,3 +292,4 @@ def test_a_worker_process_tells_why_it_cannot_and_lives_on(bench):
             process.ask({"work": "device"})
     finally:
         process.close()
+    assert "found" in capfd.readouterr().err

@@ -31,9 +31,10 @@ class GpuPeerProcess:
 
     def __init__(self, name, scripts):
         self.name = name
+        paths = [str(scripts), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.gpu_worker", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, env=os.environ | {"PYTHONPATH": str(scripts)},
+            text=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         )  # fmt: skip
 
     def ask(self, order):
