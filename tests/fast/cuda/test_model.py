@@ -328,6 +328,19 @@ def test_synapse_layers_of_other_networks_are_replaced_and_equal_the_plain_ones(
         np.testing.assert_array_equal(results[1][name], a, err_msg=name)
 
 
+def test_a_synapse_layer_takes_any_memory_order_and_keeps_what_it_returned(device, rng):
+    layer = Synapse(6, rng=rng, backend=device.backend)
+    fast, asarray = CudaSynapse(layer, device.launcher), device.backend.asarray
+    x, dy = (asarray(rng.random((6, 9)), "float32").T for _ in range(2))
+    results = []
+    for each in (layer, fast):
+        _, cache = each.forward(x)
+        first, _ = each.backward(dy, cache)
+        second, _ = each.backward(2 * dy, cache)
+        results.append([device.backend.to_host(a) for a in (first, second)])
+    np.testing.assert_array_equal(results[0], results[1])
+
+
 def test_an_empty_batch_goes_through_a_synapse_layer(device):
     layer = CudaSynapse(Synapse(5, backend=device.backend), device.launcher)
     x = device.backend.asarray(np.zeros((0, 5), "float32"))
