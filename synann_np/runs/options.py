@@ -72,7 +72,7 @@ def _add_training(add):
 def _add_run(add):
     add("--backend", choices=("numpy", "cupy", "auto"), default="numpy", help="where to compute (numpy)")
     add("--dtype", choices=("float32", "float64"), default="float32", help="of weights and arithmetic (float32)")
-    add("--threads", type=_count, help="cores that the fast path computes on (all); part of what makes a run repeatable")
+    add("--threads", type=_count, help="cores of the fast path (all); part of what makes a run repeatable")
     engine = "plain" if os.environ.get("SYNANN_FAST") == "0" else "fast"
     add("--engine", choices=("fast", "plain"), default=engine, help="plain: the layers as they are read; slower (fast)")
     add("--out", type=Path, help="folder of history, checkpoints and curves (runs/ and the time of day)")
