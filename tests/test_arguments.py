@@ -5,11 +5,12 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from synann_np.runs.arguments import parse_arguments, to_json
 from synann_np.runs.options import HYPERPARAMETERS, TAKEN_OVER
-from synann_np.runs.parts import make_optimizer, make_schedule, to_augment
+from synann_np.runs.parts import make_augment, make_optimizer, make_schedule, schedule_epochs, to_augment
 from synann_np.runs.recipes import FOLDER, recipe_names
 from synann_np.runs.save_interval import to_interval
 
@@ -19,7 +20,8 @@ OPTIONS = [
     "--log-interval", "--validation", "--data-dir", "--out", "--overwrite", "--resume", "--accept-changes",
     "--save-every", "--stop-if-unsaved", "--check-finite", "--unknown", "--", "-x", "--e", "--model", "--optimizer",
     "--nesterov", "--no-nesterov", "--weight-decay", "--no-decay-vectors", "--schedule", "--warmup", "--step-size",
-    "--gamma", "--label-smoothing", "--clip", "--ema", "--augment", "--patience", "--keep", "--recipe",
+    "--gamma", "--label-smoothing", "--clip", "--ema", "--augment", "--plain-epochs", "--patience", "--keep",
+    "--recipe",
 ]  # fmt: skip
 VALUES = [
     "1", "0", "-1", "20", "1.5", "1e400", "nan", "inf", "-inf", "1e-3", "", " ", "numpy", "tpu", "float32", "float16",
@@ -316,3 +318,17 @@ def test_train_refuses_what_only_the_data_show(tmp_path, capsys, monkeypatch, ex
     err = capsys.readouterr().err
     assert err.startswith("train_mnist: ")
     assert err.count("\n") == 1
+
+
+def test_the_last_epochs_may_go_without_augmentation():
+    images = np.random.default_rng(0).integers(0, 256, (2, 28, 28), dtype="uint8")
+    args = outcome(["--epochs", "5", "--augment", "shift=2", "--plain-epochs", "2"])
+    augment, always = make_augment(args, 10), to_augment("shift=2", args.seed)
+    for step in (0, 29):
+        np.testing.assert_array_equal(augment(images, step), always(images, step))
+        assert not np.array_equal(augment(images, step), images)
+    for step in (30, 49):
+        np.testing.assert_array_equal(augment(images, step), images)
+    assert schedule_epochs(args) == 5  # more epochs would be another run
+    assert schedule_epochs(outcome(["--plain-epochs", "2"])) is None
+    assert make_augment(outcome(["--plain-epochs", "2"]), 10) is None

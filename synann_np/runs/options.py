@@ -13,8 +13,8 @@ from .save_interval import to_interval
 # What the numbers of a run depend on, and what a resumed run takes over beside them.
 HYPERPARAMETERS = (
     "model", "batch_size", "test_batch_size", "optimizer", "lr", "momentum", "nesterov", "weight_decay",
-    "decay_vectors", "schedule", "warmup", "step_size", "gamma", "label_smoothing", "clip", "ema", "augment", "seed",
-    "log_interval", "validation", "engine", "threads",
+    "decay_vectors", "schedule", "warmup", "step_size", "gamma", "label_smoothing", "clip", "ema", "augment",
+    "plain_epochs", "seed", "log_interval", "validation", "engine", "threads",
 )  # fmt: skip
 TAKEN_OVER = (
     *HYPERPARAMETERS, "dtype", "backend", "epochs", "patience", "keep", "data_dir", "save_every", "recipe",
@@ -60,6 +60,7 @@ def _add_training(add):
     add("--clip", type=_rate, default=0.0, metavar="NORM", help="largest norm of all gradients together (0: any)")
     add("--ema", type=_decay, default=0.0, metavar="DECAY", help="evaluate and save a moving average: 0.999 (0: none)")
     add("--augment", type=_augment, default="none", help="strengths, as shift=2,rotate=10,scale=0.1,elastic=1 (none)")
+    add("--plain-epochs", type=_whole, default=0, metavar="N", help="the last, whose images are not augmented (0)")
     add("--validation", type=_whole, default=0, metavar="N", help="hold out N training images and watch them instead")
     add("--patience", type=_whole, default=0, metavar="EPOCHS", help="without a better one before stopping (0: never)")
     add("--keep", choices=("last", "best"), help="weights tested at the end (last; with --patience best)")

@@ -26,8 +26,20 @@ def make_tools(args, model, batches_per_epoch):
         label_smoothing=args.label_smoothing,
         max_norm=args.clip or None,
         average=WeightAverage(model, args.ema) if args.ema else None,
-        augment=to_augment(args.augment, args.seed),
+        augment=make_augment(args, batches_per_epoch),
     )
+
+
+def make_augment(args, batches_per_epoch):
+    """Function of (images, step) for TrainingTools, or None.
+
+    It leaves the last plain_epochs alone. An image that was turned or shifted was interpolated, and is a little
+    blurred: a network that never sees a sharp one is less sure of them than of blurred ones.
+    """
+    augment, last = to_augment(args.augment, args.seed), (args.epochs - args.plain_epochs) * batches_per_epoch
+    if augment is None or not args.plain_epochs:
+        return augment
+    return lambda images, step: augment(images, step) if step < last else images
 
 
 def make_schedule(args, batches_per_epoch):
@@ -46,8 +58,9 @@ def make_schedule(args, batches_per_epoch):
 
 
 def schedule_epochs(args):
-    """The epochs that the schedule depends on, None if it does not: a run may then be continued for more."""
-    return args.epochs if args.schedule in ("cosine", "one_cycle") else None
+    """The epochs that schedule or augmentation depend on, None if they do not: a run may then be continued for more."""
+    plain = args.plain_epochs and args.augment != "none"
+    return args.epochs if plain or args.schedule in ("cosine", "one_cycle") else None
 
 
 def to_augment(text, seed=0):
