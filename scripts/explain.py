@@ -41,7 +41,7 @@ def main(argv=None):
         print(f"explain: {error}", file=sys.stderr)
         return 2
     except ValueError as error:  # a model of other layers
-        print(f"explain: {args.model}: {error}", file=sys.stderr)
+        print(f"{error}, which {args.model} is not", file=sys.stderr)
         return 2
     print(f"Picture: {args.out}")
     return 0

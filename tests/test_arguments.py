@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import synann_np
 from synann_np.runs.arguments import parse_arguments, to_json
 from synann_np.runs.options import HYPERPARAMETERS, TAKEN_OVER
 from synann_np.runs.parts import make_augment, make_optimizer, make_schedule, schedule_epochs, to_augment
@@ -168,6 +169,11 @@ def recipe(tmp_path, text):
     path = tmp_path / "mine.toml"
     path.write_text(text)
     return str(path)
+
+
+def test_recipes_travel_with_the_package():
+    assert Path(synann_np.__file__).parent / "recipes" == FOLDER
+    assert "synann_np = recipes/*.toml" in (FOLDER.parents[1] / "setup.cfg").read_text()
 
 
 def test_every_recipe_of_the_repository_can_be_used():

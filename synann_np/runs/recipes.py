@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / "recipes"  # of the repository
+FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 
 
 class RecipeError(ValueError):
@@ -11,7 +11,7 @@ class RecipeError(ValueError):
 
 
 def recipe_names():
-    """The recipes of the repository, sorted."""
+    """The recipes of the package, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
@@ -24,7 +24,7 @@ def recipe_lines():
 def read_recipe(name):
     """The settings of a recipe, not yet checked.
 
-    Arguments: name: of a recipe of the repository, or a file whose name ends in .toml.
+    Arguments: name: of a recipe of the package, or a file whose name ends in .toml.
 
     Returns: path, dict key -> TOML value. Raises: RecipeError.
     """
