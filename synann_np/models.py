@@ -65,7 +65,7 @@ def SynaNN(seed=5, dtype="float32", backend="numpy", synapse="free", squash="sof
 
 
 def SynaLeNet(seed=5, dtype="float32", backend="numpy"):
-    """SynaNN without its dropout and without the relu in front of the softmax: it learns in a tenth of the epochs.
+    """SynaNN without its dropout and without the relu in front of the softmax: what `--recipe quick` trains.
 
     Arguments: as SynaNN's. Returns: Sequential, x (N, 1, 28, 28) -> log probabilities (N, 10).
     """
@@ -77,7 +77,7 @@ def SynaLeNet(seed=5, dtype="float32", backend="numpy"):
 def SynaCNN(seed=5, dtype="float32", backend="numpy"):
     """Five convolutions with batch-norm, and a classifier of sigmoid → synapse → batch-norm, without dropout.
 
-    The pooling windows come early, where the images are large: 5.6 million multiplications an image. A convolution
+    The pooling windows come early, where the images are large: 5 million multiplications an image. A convolution
     whose mean batch-norm takes away at once has no bias.
 
     Arguments: as SynaNN's. Returns: Sequential, x (N, 1, 28, 28) -> log probabilities (N, 10).

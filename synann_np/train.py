@@ -122,7 +122,8 @@ def train_steps(model, optimizer, images, labels, order, batch_size, step, tools
         try:
             loss = train_step(model, optimizer, x, targets, number, tools.label_smoothing, tools.max_norm)
         except FloatingPointError as error:
-            raise NonFiniteLoss(_advice("NaN", number)) from error
+            epoch = number // math.ceil(len(images) / batch_size) + 1
+            raise NonFiniteLoss(_advice("NaN", epoch, number)) from error
         if tools.average:
             tools.average.update()
     return loss
@@ -179,13 +180,13 @@ def _to_float(model, scalar):
 
 def _finite(record):
     if not math.isfinite(record.loss):
-        raise NonFiniteLoss(_advice(record.loss, record.step))
+        raise NonFiniteLoss(_advice(record.loss, record.epoch, record.step))
     return record
 
 
-def _advice(loss, step):
+def _advice(loss, epoch, step):
     return (
-        f"the loss is {loss} after {step} steps: training stopped, what was saved before is kept. "
+        f"the loss is {loss} in epoch {epoch} after {step} steps: training stopped, what was saved before is kept. "
         "Try a smaller learning rate, and look for NaN or unscaled values in the data; --check-finite names the layer "
         "where it begins"
     )

@@ -13,6 +13,7 @@ import pytest
 import strict_device
 from fake_cuda import FakeCuda
 from fast.cuda.plain_launcher import PlainLauncher
+from stripes import stripes
 from synann_np import load
 from synann_np.backend import BackendError, get_backend
 from synann_np.checkpoint import read_checkpoint, restore_optimizer, save
@@ -55,15 +56,6 @@ def device(request, monkeypatch):
 def underflow_is_zero():
     with np.errstate(under="ignore"):
         yield
-
-
-def stripes(n, seed):
-    """Images of ten classes, each a stripe at a height of its own, in noise: windows have one largest pixel."""
-    rng = np.random.default_rng(seed)
-    images, labels = rng.integers(0, 100, (n, 28, 28), dtype="uint8"), rng.integers(0, 10, n, dtype="uint8")
-    for image, label in zip(images, labels, strict=True):
-        image[2 * label + 3 : 2 * label + 6] += 150
-    return images, labels
 
 
 def assert_close(results, expected, bound):

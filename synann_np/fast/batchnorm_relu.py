@@ -1,4 +1,4 @@
-"""Batch normalisation and relu in one pass less over memory for every second one."""
+"""Batch normalisation and relu as one, with fewer passes over memory."""
 
 import numpy as np
 

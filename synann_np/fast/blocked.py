@@ -12,7 +12,7 @@ ROWS = 100  # at a time: their columns of a convolution still fit a cache
 
 
 class Blocked(Sequential):
-    """Blocks (see blocks.py) on at most ROWS rows at a time until something mixes the rows, then layers as they are.
+    """Blocks (see blocks.py) on at most ROWS rows at a time until something mixes the rows, then the joint layers.
 
     forward also takes the bytes of images, (N, H, W), and normalises them as data.normalise does: part by part, just
     before the numbers are wanted.

@@ -21,9 +21,9 @@ def compile(model, threads=None, input_gradient=True):
 
     In front of the first layer that mixes rows, as batch-norm does, everything is computed on a part of the batch at a
     time, and two things are recognised there: convolution → (channel dropout) → 2×2 pooling → relu, which becomes one
-    block if the kernel is odd, the stride 1 and the padding 0; and the synapse layer. Behind it, the synapse layer and
-    batch-norm → relu, and at the end batch-norm → linear → log-softmax. Other layers run as they are. The numbers equal
-    those of the plain model up to rounding.
+    block if the kernel is odd, the stride 1 and the padding 0; and the synapse layers, plain and recurrent. Behind it,
+    these too, batch-norm → relu, and at the end batch-norm → linear → log-softmax. Other layers run as they are. The
+    numbers equal those of the plain model up to rounding.
 
     Where the part by rows has convolutions, and those behind it none, its rows are shared out to as many processes as
     there are threads, with one thread of BLAS each (ranked.py; Linux on x86-64, layers of this package). They start

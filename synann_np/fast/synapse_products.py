@@ -24,6 +24,9 @@ Range. A factor is 0 only if β = x = 1, otherwise at least ε/4: the smallest s
 β > 1 to take away a part of w. So G of three neither underflows nor divides badly. P is accumulated in float64 and its
 exponent kept apart where that could leave the range.
 
+Rounding. Errors of w and b are independent as a rule and grow with √n. Where β is one number everywhere, that of b is
+the same in all factors and grows with n: in float32 1.1e-5 of P was seen at n = 256, β = −0.05, x = 1.
+
 Time: a rank of 8 forward and 28 backward for three columns: 12 N n² multiplications, a third of N n² divisions.
 Memory: a few arrays of N n, some MiB.
 """

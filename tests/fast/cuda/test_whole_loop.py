@@ -8,6 +8,7 @@ import pytest
 
 import strict_device
 from cuda_emulator import EmulatorLauncher, require
+from stripes import stripes
 from synann_np.fast.cuda import training
 from synann_np.fast.cuda.model import CudaModel
 from synann_np.fast.cuda.synapse import CudaSynapse
@@ -37,15 +38,6 @@ def underflow_is_zero():
     require()
     with np.errstate(under="ignore"):
         yield
-
-
-def stripes(n, seed):
-    """Images of ten classes, each a stripe at a height of its own."""
-    rng = np.random.default_rng(seed)
-    images, labels = rng.integers(0, 100, (n, 28, 28), dtype="uint8"), rng.integers(0, 10, n, dtype="uint8")
-    for image, label in zip(images, labels, strict=True):
-        image[2 * label + 3 : 2 * label + 6] += 150
-    return images, labels
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-11), ("float32", 1e-4)])
