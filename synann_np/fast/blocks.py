@@ -4,6 +4,7 @@ y, cache = forward(x, train, step, first_row)     first_row: number of the part'
 dx, grads = backward(dy, cache)                   grads has dotted names, "conv1.weight"
 """
 
+from .c.conv_pool_relu import CompiledConvPoolRelu, kernels_for
 from .conv_pool_relu import ConvPoolRelu
 from .masks_ahead import dropout_mask
 
@@ -33,27 +34,40 @@ class DropoutBlock(LayerBlock):
 
 
 class ConvPoolReluBlock(LayerBlock):
-    """Conv2d, Dropout2d or None, MaxPool2d(2), ReLU."""
+    """Conv2d, Dropout2d or None, MaxPool2d(2), ReLU: by loops in C where they can be compiled, else by NumPy."""
 
     def __init__(self, name, conv, dropout, input_gradient):
-        super().__init__(name, ConvPoolRelu(conv, input_gradient))
-        self.dropout = dropout
-        self.accepted = None  # the last kind of input that passed the check, which takes longer than to compare
+        super().__init__(name, conv)
+        self.dropout, self.input_gradient = dropout, input_gradient
+        self.ways = {}  # what does it for each kind of input, which has then passed the check
 
     def forward(self, x, train, step, first_row):
         kind = x.shape[1:], x.dtype
-        if kind != self.accepted:
+        way = self.ways.get(kind)
+        if way is None:
             self.check_input(x)
-            self.accepted = kind
+            way = self.ways[kind] = self.fastest(x)
         mask = None
         if train and self.dropout is not None:
-            channels = (len(x), len(self.layer.conv.params["weight"]), 1, 1)
+            channels = (len(x), len(self.layer.params["weight"]), 1, 1)
             mask = dropout_mask(self.dropout, channels, x.dtype, step, first_row)
-        return self.layer.forward(x, mask, keep=train)
+        y, cache = way.forward(x, mask, keep=train)
+        return y, (way, cache)
+
+    def backward(self, dy, cache):
+        way, cache = cache
+        dx, grads = way.backward(dy, cache)
+        return dx, {f"{self.name}.{key}": g for key, g in grads.items()}
+
+    def fastest(self, x):
+        kernels = kernels_for(self.layer, x)
+        if kernels is None:
+            return ConvPoolRelu(self.layer, self.input_gradient)
+        return CompiledConvPoolRelu(self.layer, kernels, self.input_gradient)
 
     def check_input(self, x):
         """Raises: ValueError, TypeError."""
-        conv = self.layer.conv
+        conv = self.layer
         conv.check_input(x, "N", conv.params["weight"].shape[1], "H", "W")
         least_h, least_w = (k + 1 for k in conv.kernel_size)
         if x.shape[2] < least_h or x.shape[3] < least_w:

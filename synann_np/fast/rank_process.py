@@ -11,6 +11,7 @@ from ..backend import get_backend
 from .blocked import backward_by_rows, forward_by_rows
 from .fuse import fuse
 from .memory import keep_freed_memory
+from .pixels import are_pixels
 from .shared_memory import BACKWARD, DESCRIBE, FORWARD, LEAVE, Batch, SharedMemory, Word, wait_until
 
 
@@ -63,6 +64,8 @@ class _Rank:
         batch = self.batches[N]
         rows = batch.rows[self.rank]
         x, dtype = batch.x[self.rank], self.memory.dtype
+        if train and not are_pixels(x):  # a cache may hold x, and the next call writes there
+            x = x.copy()
         y, caches = forward_by_rows(self.blocks, x, dtype, train, step, rows.start, keep=train)
         batch.y[rows] = y
         if train:

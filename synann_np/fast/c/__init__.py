@@ -1,0 +1,5 @@
+"""Loops in C, compiled on this machine for the sizes of a layer. Without a compiler the NumPy paths beside do the work."""
+
+from .compiler import find_compiler, library
+
+__all__ = ["find_compiler", "library"]
