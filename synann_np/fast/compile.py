@@ -55,11 +55,12 @@ def compile(model, threads=None, input_gradient=True):
     mixing = [i for i, name in enumerate(names) if _needs_the_whole_batch(model.layers[name])]
     first_joint = mixing[0] if mixing else len(names)
     rows = {name: model.layers[name] for name in names[:first_joint]}
-    by_rows = fuse(rows, input_gradient)
-    joint = fuse_joint({name: model.layers[name] for name in names[first_joint:]})
-    joint = Sequential(list(joint.items()), model.dtype, model.backend)
-    ranks = min(threads, MOST_RANKS) if _may_be_shared_out(rows, by_rows, joint) else 1
-    _limit_blas(threads if ranks == 1 else 1)
+    behind = {name: model.layers[name] for name in names[first_joint:]}
+    ranks = min(threads, MOST_RANKS) if _may_be_shared_out(rows, behind, model.dtype) else 1
+    threads_of_rank = threads if ranks == 1 else 1
+    by_rows = fuse(rows, input_gradient, threads_of_rank)
+    joint = Sequential(list(fuse_joint(behind, threads_of_rank).items()), model.dtype, model.backend)
+    _limit_blas(threads_of_rank)
     keep_freed_memory()
     return Blocked(model, by_rows, joint) if ranks == 1 else Ranked(model, rows, by_rows, joint, ranks, input_gradient)
 
@@ -78,7 +79,7 @@ def _needs_the_whole_batch(layer):
     return layer.mixes_rows or (layer.draws_masks and type(layer) not in (Dropout, Dropout2d))
 
 
-def _may_be_shared_out(rows, by_rows, joint):
+def _may_be_shared_out(rows, behind, dtype):
     """Whether other processes can compute these layers, and it may pay: they have the convolutions, where the work is.
 
     They import the layers of this package, but not those of the user. SharedMemory relies on x86, on Linux's memfd.
@@ -88,10 +89,10 @@ def _may_be_shared_out(rows, by_rows, joint):
         sys.platform == "linux"
         and platform.machine() == "x86_64"
         and bool(sys.executable)
-        and any(isinstance(block, ConvPoolReluBlock) for block in by_rows)
-        and not any(isinstance(layer, Conv2d) for layer in joint.layers.values())
+        and any(isinstance(block, ConvPoolReluBlock) for block in fuse(rows))
+        and not any(isinstance(layer, Conv2d) for layer in behind.values())
         and all(type(layer).__module__.startswith(f"{package}.layers.") for layer in rows.values())
-        and all(p.dtype == joint.dtype for layer in rows.values() for p in layer.params.values())
+        and all(p.dtype == dtype for layer in rows.values() for p in layer.params.values())
         and not any(layer.buffers or _holds_layers(layer) for layer in rows.values())
     )
 

@@ -3,24 +3,27 @@
 from ..layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse, SynapseRNN
 from .batchnorm_relu import BatchNormRelu
 from .blocks import ConvPoolReluBlock, DropoutBlock, LayerBlock
-from .synapse import FastSynapse
+from .c.synapse import fast_synapse
 from .synapse_rnn import FastSynapseRNN
 
-FAST = {Synapse: FastSynapse, SynapseRNN: FastSynapseRNN}
+FAST = {Synapse: fast_synapse, SynapseRNN: lambda layer, threads: FastSynapseRNN(layer)}
 
 
-def fuse(layers, input_gradient=True):
-    """Layers (dict name -> layer) as a list of blocks. The first block need not know dx without input_gradient."""
+def fuse(layers, input_gradient=True, threads=1):
+    """Layers (dict name -> layer) as a list of blocks. The first block need not know dx without input_gradient.
+
+    threads: that a layer may use, beside those of BLAS.
+    """
     names, blocks = list(layers), []
     while names:
         wants_dx = input_gradient or bool(blocks)
-        count, block = _conv_pool_relu(names, layers, wants_dx) or _single(names[0], layers[names[0]])
+        count, block = _conv_pool_relu(names, layers, wants_dx) or _single(names[0], layers[names[0]], threads)
         blocks.append(block)
         names = names[count:]
     return blocks
 
 
-def fuse_joint(layers):
+def fuse_joint(layers, threads=1):
     """Layers (dict name -> layer) that get the whole batch, as another such dict: batch-norm → relu in one, under the
     name of the batch-norm, whose gradients it has; the fast synapse layers.
     """
@@ -30,7 +33,7 @@ def fuse_joint(layers):
         if kind in (BatchNorm1d, BatchNorm2d) and type(layers.get(after)) is ReLU:
             fused[name] = BatchNormRelu(layers[name])
         elif kind in FAST:
-            fused[name] = FAST[kind](layers[name])
+            fused[name] = FAST[kind](layers[name], threads)
         elif not (kind is ReLU and isinstance(fused.get(before), BatchNormRelu)):
             fused[name] = layers[name]
     return fused
@@ -49,9 +52,9 @@ def _conv_pool_relu(names, layers, wants_dx):
     return 3 + (dropout is not None), ConvPoolReluBlock(names[0], conv, dropout, wants_dx)
 
 
-def _single(name, layer):
+def _single(name, layer, threads):
     if type(layer) in FAST:
-        return 1, LayerBlock(name, FAST[type(layer)](layer))
+        return 1, LayerBlock(name, FAST[type(layer)](layer, threads))
     if type(layer) in (Dropout, Dropout2d):
         return 1, DropoutBlock(name, layer)
     return 1, LayerBlock(name, layer)

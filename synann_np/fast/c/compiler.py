@@ -1,4 +1,4 @@
-"""C to a loaded library: by the compiler of this machine, once for every set of constants, then from the user's cache."""
+"""From C to a loaded library: by this machine's compiler, once for every set of constants, then from a cache."""
 
 import atexit
 import ctypes
@@ -67,11 +67,11 @@ def _load(compiler, source, constants):
     path = _cache() / f"{source.stem}-{digest}-{compiler.fingerprint}.so"
     try:
         if not path.exists():
-            _compile([*compiler.command, *defined, str(source)], path)
+            _compile(compiler, defined, source, path)
         try:
             return ctypes.CDLL(str(path))
         except OSError:  # a file that was cut off
-            _compile([*compiler.command, *defined, str(source)], path)
+            _compile(compiler, defined, source, path)
             return ctypes.CDLL(str(path))
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", b"") or b""
@@ -84,18 +84,16 @@ def _load(compiler, source, constants):
         return None
 
 
-def _compile(command, path):
+def _compile(compiler, defined, source, path):
     """Write `path`, whole or not at all: several processes may be at it."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
         made = Path(folder) / path.name
-        _run([*command, "-o", str(made)])
+        _run([*compiler.command, *defined, str(source), "-o", str(made), "-lm"])
         os.replace(made, path)
 
 
 def _run(command):
-    return subprocess.run(
-        command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=SECONDS
-    ).stdout
+    return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS).stdout
 
 
 def _cache():

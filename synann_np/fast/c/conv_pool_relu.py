@@ -54,8 +54,8 @@ class CompiledConvPoolRelu:
         m = None if mask is None else np.ascontiguousarray(mask, x.dtype)
         y = np.empty((N, F, (H - KH + 1) // 2, (W - KW + 1) // 2), x.dtype)
         won = np.empty(y.shape, np.uint8)
-        weight, bias = self.weights()
-        done = self.kernels.forward(N, *strided(x), address(weight), address(bias), address(m), address(y), address(won))
+        arrays = (*self.weights(), m, y, won)
+        done = self.kernels.forward(N, *strided(x), *map(address, arrays))
         _check(done)
         return y, (x, m, won)
 
@@ -81,12 +81,13 @@ class CompiledConvPoolRelu:
         return memory[: N * H * W * channels].reshape(N, H, W, channels)[..., :C].transpose(0, 3, 1, 2), grads
 
     def weights(self):
-        params = self.conv.params
-        return np.ascontiguousarray(params["weight"]), params.get("bias")
+        """weight and bias, or None, contiguous."""
+        weight, bias = map(self.conv.params.get, ("weight", "bias"))
+        return np.ascontiguousarray(weight), None if bias is None else np.ascontiguousarray(bias)
 
 
 def kernels_for(conv, x):
-    """The loops for this layer (odd kernel, stride 1, no padding) and images like x, compiled; None if they cannot be."""
+    """The loops for this layer (odd kernel, stride 1, no padding) and images like x, or None: not compiled."""
     F, C, KH, KW = conv.params["weight"].shape
     H, W = x.shape[2:]
     if x.dtype.name not in REAL or KH * KW > LARGEST_KERNEL:
