@@ -1,10 +1,18 @@
 """What all tests share: arithmetic is stricter than users have it, and chance is seeded."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Before NumPy loads its BLAS: on a busy machine two threads of BLAS wait for each other, and no test is about speed.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+# What is compiled is compiled anew, and leaves nothing behind.
+if "SYNANN_CACHE" not in os.environ:
+    os.environ["SYNANN_CACHE"] = tempfile.mkdtemp(prefix="synann_np-tests-")
+    atexit.register(shutil.rmtree, os.environ["SYNANN_CACHE"], ignore_errors=True)
 
 import numpy as np
 import pytest

@@ -3,8 +3,16 @@
 from ..layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse, SynapseRNN
 from .batchnorm_relu import BatchNormRelu
 from .blocks import ConvPoolReluBlock, DropoutBlock, LayerBlock
-from .c.synapse import fast_synapse
+from .c.synapse import CompiledSynapse, kernels_for
+from .synapse import FastSynapse
 from .synapse_rnn import FastSynapseRNN
+
+
+def fast_synapse(layer, threads=1):
+    """layers.Synapse by loops in C where they can be compiled, else by NumPy."""
+    by_numpy, kernels = FastSynapse(layer), kernels_for(layer)
+    return by_numpy if kernels is None else CompiledSynapse(layer, kernels, by_numpy, threads)
+
 
 FAST = {Synapse: fast_synapse, SynapseRNN: lambda layer, threads: FastSynapseRNN(layer)}
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from . import synapse_blocks, synapse_products, synapse_series
 
+WIDE, FEW_TERMS = 192, 3  # units from which on a series of so few terms is faster than loops in C over all factors
+
 
 class FastSynapse:
     """y_ni = α_i x_ni P_ni, P_ni = ∏_j (1 − β_ij x_nj), as layers.Synapse, whose parameters (and parametrisation) it
@@ -58,6 +60,13 @@ class FastSynapse:
     def __init__(self, layer):
         self.layer = layer
         self.params = layer.params
+
+    def takes_few_terms(self, x, beta):
+        """Whether the series takes less time than loops in C over all factors (c/synapse.py)."""
+        if len(beta) < WIDE:
+            return False
+        d = synapse_series.plan_series(x, beta)
+        return d is not None and len(d) <= FEW_TERMS
 
     # What underflows is 0, which is what it adds; saturation is the purpose of the clipping.
     @np.errstate(over="ignore", under="ignore")

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from fast.c.compiled import require
 from synann_np.data import normalise
 from synann_np.fast import compile, usable_cores
 from synann_np.fast.blocks import ConvPoolReluBlock, LayerBlock
+from synann_np.fast.c.conv_pool_relu import CompiledConvPoolRelu
+from synann_np.fast.c.synapse import CompiledSynapse
+from synann_np.fast.conv_pool_relu import ConvPoolRelu
 from synann_np.fast.pixels import normalised
 from synann_np.fast.synapse import FastSynapse
 from synann_np.layers import (
@@ -45,9 +49,19 @@ def train(model, steps, N=30, dtype="float32"):
     return np.array(losses), dx
 
 
+@pytest.fixture(params=["with C", "without"])
+def with_c(request, monkeypatch):
+    """Whether loops in C are used; without them NumPy does it all."""
+    if request.param == "with C":
+        require()
+    else:
+        monkeypatch.setenv("SYNANN_C", "0")
+    return request.param == "with C"
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 2e-5)])
-def test_twenty_steps_equal_those_of_the_plain_model(threads, dtype, tolerance):
+def test_twenty_steps_equal_those_of_the_plain_model(threads, dtype, tolerance, with_c):
     plain, copy = SynaNN(dtype=dtype), SynaNN(dtype=dtype)
     losses, dx = train(plain, 20, dtype=dtype)
     fast_losses, fast_dx = train(compile(copy, threads=threads), 20, dtype=dtype)
@@ -59,7 +73,7 @@ def test_twenty_steps_equal_those_of_the_plain_model(threads, dtype, tolerance):
 
 
 @pytest.mark.parametrize("N", [1, 2, 99, 100, 101, 230])
-def test_evaluation_equals_the_plain_model_for_any_batch(N):
+def test_evaluation_equals_the_plain_model_for_any_batch(N, with_c):
     model = SynaNN()
     x, _ = batch(N)
     expected, _ = model.forward(x)
@@ -67,11 +81,15 @@ def test_evaluation_equals_the_plain_model_for_any_batch(N):
     assert np.abs(y - expected).max() < 1e-5
 
 
-def test_the_patterns_are_recognised():
-    blocks = compile(SynaNN(), threads=1).by_rows
+def test_the_patterns_are_recognised(with_c):
+    model = compile(SynaNN(), threads=1)
+    blocks = model.by_rows
     assert [type(block) for block in blocks[:2]] == [ConvPoolReluBlock, ConvPoolReluBlock]
-    assert isinstance(blocks[-1].layer, FastSynapse)
-    assert compile(SynaNN(), threads=1).joint.layers.keys() == {"fcb", "fc2", "log_softmax"}
+    assert type(blocks[-1].layer) is (CompiledSynapse if with_c else FastSynapse)
+    assert model.joint.layers.keys() == {"fcb", "fc2", "log_softmax"}
+    model.forward(batch(2)[0])
+    ways = {type(way) for block in blocks[:2] for way in block.ways.values()}
+    assert ways == {CompiledConvPoolRelu if with_c else ConvPoolRelu}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from fast.c.compiled import compiled_conv_pool_relu
 from synann_np.fast.conv_pool_relu import ConvPoolRelu
 from synann_np.fast.lent_memory import KEYS_KEPT, Lender, aligned_empty
 from synann_np.layers import Conv2d, MaxPool2d, ReLU
@@ -19,6 +20,13 @@ CASES = {
     "kernel of one": ((2, 2, 4, 6), 3, 1, True),
     "wide kernel, odd image, unseen on both sides": ((3, 3, 13, 11), 4, (7, 3), True),
 }
+
+# What makes a block for a convolution and images like x: one file of NumPy, one of loops in C, the same tests for both.
+WAYS = {
+    "numpy": lambda conv, x, input_gradient=True: ConvPoolRelu(conv, input_gradient),
+    "c": compiled_conv_pool_relu,
+}
+both_ways = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
 def plain(conv, x, mask, dy):
@@ -34,11 +42,12 @@ def plain(conv, x, mask, dy):
     return y, dx, grads
 
 
+@both_ways
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-13)])
-def test_it_equals_the_plain_layers(name, background, masked, dtype, tolerance):
+def test_it_equals_the_plain_layers(name, background, masked, dtype, tolerance, way):
     shape, filters, kernel, bias = CASES[name]
     rng = np.random.default_rng(11)
     conv = Conv2d(shape[1], filters, kernel, bias=bias, rng=rng, dtype=dtype)
@@ -46,7 +55,7 @@ def test_it_equals_the_plain_layers(name, background, masked, dtype, tolerance):
     if background:  # constant pixels: whole windows tie, and the first has to win
         x[:, :, : shape[2] // 2] = -0.4242
     mask = (2.0 * (rng.random((shape[0], filters, 1, 1)) < 0.5)).astype(dtype) if masked else None
-    block = ConvPoolRelu(conv)
+    block = way(conv, x)
     y, cache = block.forward(x, mask)
     dy = rng.standard_normal(y.shape).astype(dtype)
     dx, grads = block.backward(dy, cache)
@@ -58,29 +67,33 @@ def test_it_equals_the_plain_layers(name, background, masked, dtype, tolerance):
         assert np.abs(a - b).max() <= tolerance * max(1, np.abs(b).max()), tensor
 
 
-def test_ties_between_exact_equals_go_to_the_first_in_row_major_order():
+@both_ways
+def test_ties_between_exact_equals_go_to_the_first_in_row_major_order(way):
     conv = Conv2d(1, 1, 1, rng=np.random.default_rng(0), dtype="float64")
     conv.params["weight"][...], conv.params["bias"][...] = 1.0, 0.0
     dy = np.ones((1, 1, 1, 1))
     windows = {(5, 5, 5, 5): 0, (1, 5, 5, 5): 1, (1, 2, 5, 5): 2, (1, 2, 4, 5): 3, (5, 2, 5, 1): 0, (2, 5, 1, 5): 1}
     for pixels, winner in windows.items():
-        block = ConvPoolRelu(conv)
-        _, cache = block.forward(np.array(pixels, "float64").reshape(1, 1, 2, 2))
+        x = np.array(pixels, "float64").reshape(1, 1, 2, 2)
+        block = way(conv, x)
+        _, cache = block.forward(x)
         dx, _ = block.backward(dy, cache)
         assert dx.reshape(-1).tolist() == [float(k == winner) for k in range(4)], pixels
 
 
-def test_inputs_are_not_modified_and_the_input_gradient_can_be_left_out():
+@both_ways
+def test_inputs_are_not_modified_and_the_input_gradient_can_be_left_out(way):
     rng = np.random.default_rng(1)
     conv = Conv2d(2, 3, 3, rng=rng)
     x, mask = rng.standard_normal((4, 2, 8, 8)).astype("float32"), np.full((4, 3, 1, 1), 2.0, "float32")
     before = x.copy(), mask.copy()
-    _y, cache = ConvPoolRelu(conv, input_gradient=False).forward(x, mask)
+    block = way(conv, x, input_gradient=False)
+    _y, cache = block.forward(x, mask)
     dy = (
         rng.standard_normal((3, 3, 3, 4)).astype("float32").transpose(3, 0, 1, 2)
     )  # batch innermost: copied, not reused
     dy_before = dy.copy()
-    dx, grads = ConvPoolRelu(conv, input_gradient=False).backward(dy, cache)
+    dx, grads = block.backward(dy, cache)
     assert dx is None
     assert grads.keys() == {"weight", "bias"}
     for a, b in ((x, before[0]), (mask, before[1]), (dy, dy_before)):
@@ -100,27 +113,29 @@ def flat(y, dx, grads):
     return np.concatenate([a.ravel() for a in (y, dx, grads["weight"], grads["bias"])])
 
 
-def alone(conv, x, dy):
-    block = ConvPoolRelu(conv)
+def alone(way, conv, x, dy):
+    block = way(conv, x)
     y, cache = block.forward(x)
     return flat(y, *block.backward(dy, cache))
 
 
-def test_calls_may_be_interleaved_and_backward_repeated():
+@both_ways
+def test_calls_may_be_interleaved_and_backward_repeated(way):
     conv, x, dy = work(1)
     _, x_2, dy_2 = work(2)
-    block = ConvPoolRelu(conv)
+    block = way(conv, x)
     y, cache = block.forward(x)
     y_2, cache_2 = block.forward(x_2)
     second = flat(y_2, *block.backward(dy_2, cache_2))
     first = flat(y, *block.backward(dy, cache))
-    assert np.array_equal(first, alone(conv, x, dy))
-    assert np.array_equal(second, alone(conv, x_2, dy_2))
+    assert np.array_equal(first, alone(way, conv, x, dy))
+    assert np.array_equal(second, alone(way, conv, x_2, dy_2))
     assert np.array_equal(flat(y_2, *block.backward(dy_2, cache_2)), second)
 
 
-def test_results_that_are_held_stay_as_they_are():
-    block, held = ConvPoolRelu(work(0)[0]), []
+@both_ways
+def test_results_that_are_held_stay_as_they_are(way):
+    block, held = way(*work(0)[:2]), []
     for seed in range(6):
         _, x, dy = work(seed)
         y, cache = block.forward(x)
@@ -130,10 +145,11 @@ def test_results_that_are_held_stay_as_they_are():
         assert np.array_equal(flat(*arrays), as_it_was)
 
 
-def test_two_threads_may_use_one_block():
-    conv = work(0)[0]
-    block = ConvPoolRelu(conv)
-    expected = {seed: alone(conv, *work(seed, N=20)[1:]) for seed in range(4)}
+@both_ways
+def test_two_threads_may_use_one_block(way):
+    conv, x, _ = work(0, N=20)
+    block = way(conv, x)
+    expected = {seed: alone(way, conv, *work(seed, N=20)[1:]) for seed in range(4)}
 
     def repeat(seed):
         _, x, dy = work(seed, N=20)
@@ -168,9 +184,10 @@ def test_memory_begins_at_a_cache_line(dtype):
         assert a.flags.writeable
 
 
-def test_memory_does_not_grow_with_or_without_backward():
+@both_ways
+def test_memory_does_not_grow_with_or_without_backward(way):
     conv, x, dy = work(0, N=40)
-    block = ConvPoolRelu(conv)
+    block = way(conv, x)
 
     def call(k):
         _, cache = block.forward(x, keep=k % 3 > 0)
@@ -201,10 +218,11 @@ def test_spare_memory_is_bounded_over_many_shapes():
         assert [len(shelf) for shelf in lender.shelves.values()] == [1] * KEYS_KEPT
 
 
-def test_without_keep_the_numbers_are_the_same_and_backward_still_works():
+@both_ways
+def test_without_keep_the_numbers_are_the_same_and_backward_still_works(way):
     conv, x, dy = work(3)
     mask = 2.0 * (np.random.default_rng(4).random((5, 4, 1, 1)) < 0.5)
-    block = ConvPoolRelu(conv)
+    block = way(conv, x)
     y, cache = block.forward(x, mask)
     y_2, cache_2 = block.forward(x, mask, keep=False)
     assert np.array_equal(flat(y, *block.backward(dy, cache)), flat(y_2, *block.backward(dy, cache_2)))

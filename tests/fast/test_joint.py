@@ -5,6 +5,8 @@ import pytest
 
 from synann_np.fast import compile
 from synann_np.fast.batchnorm_relu import BatchNormRelu
+from synann_np.fast.c import find_compiler
+from synann_np.fast.c.synapse import CompiledSynapse
 from synann_np.fast.fuse import fuse_joint
 from synann_np.fast.synapse import FastSynapse
 from synann_np.layers import BatchNorm1d, ReLU
@@ -59,4 +61,4 @@ def test_the_network_uses_what_is_fused():
     joint = compile(SynaCNN(), 1).joint.layers
     assert {"relu2", "relu3", "relu4", "relu5"}.isdisjoint(joint)
     assert type(joint["norm5"]) is BatchNormRelu
-    assert type(joint["fcn"]) is FastSynapse
+    assert type(joint["fcn"]) is (FastSynapse if find_compiler() is None else CompiledSynapse)

@@ -119,10 +119,12 @@ def whole_strides(a):
 
 
 def strided(a):
+    """Address and strides in elements, as the loops take them."""
     return a.ctypes.data, *(s // a.itemsize for s in a.strides)
 
 
 def address(a):
+    """Of the first element; None, which is NULL, for None."""
     return None if a is None else a.ctypes.data
 
 

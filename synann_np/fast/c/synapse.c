@@ -28,13 +28,15 @@ enum { ROWS = 4, VECTORS = 4, UNITS = 4 }; /* at a time: forward 4 by 4 sums in 
 #define COLUMNS 64
 
 static const double LEAST_FACTOR = 0x1p-20, MOST_GROWTH = 600;
+static const REAL MOST_BETA = 0x1p20;
 
 static void *memory(int64_t bytes)
 {
     return aligned_alloc(BYTES, UP(bytes, BYTES));
 }
 
-/* Whether every q_nij is at least LEAST_FACTOR, and no product of some of its factors above exp(MOST_GROWTH). */
+/* Whether every q_nij is at least LEAST_FACTOR, no product of some of them above exp(MOST_GROWTH), and no |β_ij| so large
+that a sum could overflow where x = 0. */
 static int holds(int64_t N, int64_t n, const REAL *x, const REAL *beta, REAL *most)
 {
     int sound = 1;
@@ -48,8 +50,8 @@ static int holds(int64_t N, int64_t n, const REAL *x, const REAL *beta, REAL *mo
     for (int64_t i = 0; i < n && sound; i++) {
         REAL growth[16] = {0};
         for (int64_t j = 0; j < n; j++) {
-            REAL z = beta[i * n + j] * most[j];
-            sound &= z <= (REAL)(1 - LEAST_FACTOR);
+            REAL b = beta[i * n + j], z = b * most[j];
+            sound &= (z <= (REAL)(1 - LEAST_FACTOR)) & (b <= MOST_BETA) & (b >= -MOST_BETA);
             growth[j % 16] -= z < 0 ? z : 0;
         }
         double sum = 0;

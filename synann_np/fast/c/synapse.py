@@ -7,13 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import synapse_series
-from ..synapse import FastSynapse
 from .compiler import library
 
 SOURCE = Path(__file__).with_suffix(".c")
 REAL = {"float32": "float", "float64": "double"}
-WIDE, FEW_TERMS = 192, 3  # from this width on, a series of so few terms takes less time than all factors
 FACTORS_A_THREAD = 2**22  # N n² of a thread that takes much longer than its start
 
 _number, _array = ctypes.c_int64, ctypes.c_void_p
@@ -40,24 +37,27 @@ class CompiledSynapse:
 
         β_ij m_j ≤ 1 − 2⁻²⁰        so that q ≥ 2⁻²⁰, and four of them neither underflow nor lose digits in 1/q
         Σ_j max(0, −β_ij) m_j ≤ 600   so that no product of factors is above e⁶⁰⁰ ≈ 10²⁶⁰
+        |β_ij| ≤ 2²⁰               so that no sum overflows
 
-    Where they do not hold, FastSynapse does the work, and where its series takes at most FEW_TERMS terms in a layer
-    of WIDE units or more: that is faster still.
+    Where they do not hold, `otherwise` does the work.
 
-    Arguments: threads: among which the rows of a large batch are divided. Gradients are added in their order, so equal
-    numbers of threads give equal bits.
+    Arguments:
+        kernels: of kernels_for.
+        otherwise: FastSynapse of the layer. Its series is asked first whether it is faster still.
+        threads: among which the rows of a large batch are divided. Gradients are added in their order, so equal numbers
+            of threads give equal bits.
     """
 
     draws_masks = False
 
-    def __init__(self, layer, kernels, threads=1):
-        self.layer, self.params, self.kernels, self.threads = layer, layer.params, kernels, threads
-        self.otherwise = FastSynapse(layer)
+    def __init__(self, layer, kernels, otherwise, threads=1):
+        self.layer, self.params, self.kernels = layer, layer.params, kernels
+        self.otherwise, self.threads = otherwise, threads
 
     def forward(self, x, train=False):
         self.layer.check_input(x, "N", self.layer.features)
         alpha, beta = map(np.ascontiguousarray, self.layer.coefficients())
-        if self.few_terms(x, beta):
+        if self.otherwise.takes_few_terms(x, beta):
             return self.otherwise.forward(x, train)
         x = np.ascontiguousarray(x)
         y, P = np.empty_like(x), np.empty_like(x)
@@ -90,12 +90,6 @@ class CompiledSynapse:
         _done(part, parts)
         return dx, self.layer.gradients(_sum(dalphas), _sum(dbetas))
 
-    def few_terms(self, x, beta):
-        if len(beta) < WIDE:
-            return False
-        d = synapse_series.plan_series(x, beta)
-        return d is not None and len(d) <= FEW_TERMS
-
     def parts(self, x):
         """Slices of rows, one for each thread that is worth starting."""
         N, n = x.shape
@@ -104,15 +98,14 @@ class CompiledSynapse:
         return [slice(*edge) for edge in itertools.pairwise(edges)]
 
 
-def fast_synapse(layer, threads=1):
-    """What computes layers.Synapse fastest on this machine."""
+def kernels_for(layer):
+    """The loops for a layer of this dtype, or None: not compiled."""
     real = REAL.get(np.dtype(layer.dtype).name)
     kernels = real and library(SOURCE, REAL=real)
-    if kernels is None:
-        return FastSynapse(layer)
-    kernels.forward.argtypes = [_number, _number, *[_array] * 3, ctypes.c_double, *[_array] * 2]
-    kernels.backward.argtypes = [_number, _number, *[_array] * 8]
-    return CompiledSynapse(layer, kernels, threads)
+    if kernels is not None:
+        kernels.forward.argtypes = [_number, _number, *[_array] * 3, ctypes.c_double, *[_array] * 2]
+        kernels.backward.argtypes = [_number, _number, *[_array] * 8]
+    return kernels
 
 
 def _done(part, parts):

@@ -1,0 +1,101 @@
+"""What is compiled, when, and where it is kept."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fast.c import compiled
+from synann_np.fast.c import compiler
+from synann_np.fast.c.compiler import find_compiler, library
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """A C file, a cache of its own, and no memory of what was loaded before."""
+    compiled.require()
+    monkeypatch.setenv("SYNANN_CACHE", str(tmp_path / "cache"))
+    compiler._load.cache_clear()
+    path = tmp_path / "answer.c"
+    path.write_text("int answer(void) { return ANSWER; }\n")
+    yield path
+    compiler._load.cache_clear()
+
+
+def kept(tmp_path):
+    return sorted((tmp_path / "cache" / "compiled").iterdir())
+
+
+def test_each_set_of_constants_is_compiled_once_and_then_read_from_the_cache(source, tmp_path, monkeypatch):
+    assert library(source, ANSWER=42).answer() == 42
+    assert library(source, ANSWER=6).answer() == 6
+    assert len(kept(tmp_path)) == 2
+    compiler._load.cache_clear()
+    monkeypatch.setattr(compiler, "_compile", None)  # would be called, and fail
+    assert library(source, ANSWER=42).answer() == 42
+
+
+def test_a_changed_source_is_compiled_anew(source):
+    assert library(source, ANSWER=1).answer() == 1
+    source.write_text("int answer(void) { return ANSWER + 1; }\n")
+    compiler._load.cache_clear()
+    assert library(source, ANSWER=1).answer() == 2
+
+
+def in_another_process(source):
+    """Start a process that loads the library and prints its answer, 7."""
+    program = f"from synann_np.fast.c import library; print(library({str(source)!r}, ANSWER=7).answer())"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", program], env=os.environ, **pipes)
+
+
+def test_a_file_of_the_cache_that_was_cut_off_is_made_again(source, tmp_path):
+    assert in_another_process(source).communicate() == (b"7\n", b"")
+    (path,) = kept(tmp_path)
+    path.write_bytes(path.read_bytes()[:100])
+    assert library(source, ANSWER=7).answer() == 7
+    assert kept(tmp_path) == [path]
+    assert len(path.read_bytes()) > 100
+
+
+def test_a_source_that_does_not_compile_is_told_once_and_is_no_library(source):
+    source.write_text("int answer(void) { return nobody_knows; }\n")
+    with pytest.warns(RuntimeWarning, match=r"answer\.c is not compiled, NumPy does it(.|\n)*nobody_knows"):
+        assert library(source, ANSWER=42) is None
+    assert library(source, ANSWER=42) is None  # a second warning would be an error
+
+
+def test_nothing_is_compiled_where_the_user_says_so(source, monkeypatch):
+    monkeypatch.setenv("SYNANN_C", "0")
+    assert find_compiler() is None
+    assert library(source, ANSWER=42) is None
+
+
+def test_the_environment_names_the_compiler(monkeypatch):
+    compiled.require()
+    monkeypatch.setenv("CC", "no_such_compiler")
+    assert find_compiler() is None
+    monkeypatch.setenv("CC", "cc -DNEVER_USED")
+    assert find_compiler().command[:2] == ["cc", "-DNEVER_USED"]
+    with_option = find_compiler().fingerprint
+    monkeypatch.delenv("CC")
+    assert find_compiler().fingerprint != with_option
+
+
+def test_a_cache_that_others_can_write_to_is_not_used(source, tmp_path):
+    folder = tmp_path / "cache" / "compiled"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    assert library(source, ANSWER=42).answer() == 42
+    assert list(folder.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made_does_no_harm(source, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    assert library(source, ANSWER=42).answer() == 42
+
+
+def test_processes_that_compile_the_same_at_once_all_get_it(source):
+    processes = [in_another_process(source) for _ in range(4)]
+    assert [process.communicate() for process in processes] == [(b"7\n", b"")] * 4
