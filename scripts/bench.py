@@ -10,6 +10,7 @@ slow minute of the machine hits all of them. Before the times count, the results
 
     fast            this package as train_mnist.py uses it
     fast-1-core     the same with --threads 1 (training and evaluation)
+    fast-numpy      the same without loops in C, as where there is no C compiler
     plain           its layers as they are read
     torch           PyTorch eager, all data in memory, as a user gets it
     torch-tuned     the same with glibc told to keep freed memory (environment variables MALLOC_...)
@@ -38,6 +39,7 @@ from benchmarks.gpu_command import PARTS, run_on_gpu
 from benchmarks.report import draw, markdown
 from synann_np import fast
 from synann_np.broken_pipe import end_with_the_reader
+from synann_np.fast.c import find_compiler
 
 ROOT = Path(__file__).resolve().parents[1]
 TUNED = {"MALLOC_MMAP_THRESHOLD_": 2**30, "MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_TOP_PAD_": 2**26}
@@ -50,6 +52,8 @@ class Peer:
     def __init__(self, name, threads):
         self.name, threads = name, 1 if name == "fast-1-core" else threads
         environment = os.environ | {k: str(v) for k, v in TUNED.items() if name == "torch-tuned"}
+        if name == "fast-numpy":
+            environment["SYNANN_C"] = "0"
         environment["PYTHONPATH"] = str(ROOT / "scripts")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", name, str(threads)],
@@ -113,11 +117,11 @@ def is_measured(name, n):
     The plain layer, which is there to be read, holds more of them and takes 6 to 17 s a call at n = 1024: not measured.
     """
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return name == "fast" or (6 * 128 * n * n * 4 < free / 2 and (name != "plain" or n < 1024))
+    return name.startswith("fast") or (6 * 128 * n * n * 4 < free / 2 and (name != "plain" or n < 1024))
 
 
 def run(parts, threads, rounds):
-    names = ["fast", "fast-1-core", "plain"]
+    names = ["fast", "fast-1-core", "fast-numpy", "plain"]
     if importlib.util.find_spec("torch"):
         names += ["torch", "torch-tuned", "torch-listing"]
     result = {"machine": machine(threads), "missing": [] if "torch" in names else ["torch (not installed)"]}
@@ -168,7 +172,7 @@ def machine(threads):
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
-    versions = {"python": platform.python_version(), "numpy": np.__version__}
+    versions = {"python": platform.python_version(), "numpy": np.__version__, "C compiler": str(find_compiler())}
     if importlib.util.find_spec("torch"):
         versions["torch"] = importlib.metadata.version("torch")
     return {"date": date.today().isoformat(), "cpu": cpu, "threads": threads, **versions}

@@ -61,7 +61,8 @@ def train(args):
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
     optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
     settings = {key: getattr(args, key) for key in HYPERPARAMETERS} | {"schedule_epochs": schedule_epochs(args)}
-    identity = run_identity(settings, model, data)
+    compiler = str(fast.find_compiler()) if args.engine == "fast" and backend.name == "numpy" else None
+    identity = run_identity(settings | {"C compiler": compiler}, model, data)
     out = args.out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     saving = {
         "average": tools.average, "interval": to_interval(args.save_every), "stop_on_error": args.stop_if_unsaved,
@@ -79,6 +80,7 @@ def train(args):
                 complain(f"Resumed, though not the same run: {note}")
             print(f"Resumed {out} after {saver.finished} epochs and {saver.step} steps")
         versions = {"synann_np": synann_np.__version__, "numpy": np.__version__, "backend": backend.name}
+        versions["C compiler"] = compiler
         write_atomically(folder.settings, to_json(args, **versions).encode())
         print("\n".join(describe_settings(args)))
         run = fit(

@@ -73,7 +73,7 @@ MAY_IMPORT = {
     # what is made of layers
     "check_finite": {"backend", "sequential"},
     "explain": {"layers"},
-    "fast": {"fast.*"},
+    "fast": {"fast.*", "fast.c"},
     "fast.cuda": {"fast.cuda.*"},
     "fast.cuda.*": {"fast.cuda.*", "layers", "models", "optim", "sequential", "train", "training_tools"},
     "fast.c": {"fast.c.*"},

@@ -6,8 +6,9 @@ import threadpoolctl
 from benchmarks.cases import LAYER_INPUTS, layer_arrays, synapse_arrays
 from synann_np import fast, layers
 from synann_np.data import batches, load_mnist
-from synann_np.fast.conv_pool_relu import ConvPoolRelu
-from synann_np.fast.synapse import FastSynapse
+from synann_np.fast.blocks import ConvPoolReluBlock
+from synann_np.fast.c import find_compiler
+from synann_np.fast.fuse import fast_synapse
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
 from synann_np.train import evaluate, train_step
@@ -49,10 +50,12 @@ class NumpyPeer:
     def layer(self, name):
         """Forward and backward of one layer of the network, batch 100."""
         self._give_blas_all_threads()
-        x, dy = layer_arrays(name, batch_innermost=True)
+        in_c = self.fast_path and find_compiler() is not None
+        x, dy = layer_arrays(name, batch_innermost=not in_c)
         arguments = LAYER_INPUTS[name].arguments
         if self.fast_path and name.startswith("conv"):
-            layer = ConvPoolRelu(layers.Conv2d(*arguments, rng=np.random.default_rng(5)))
+            conv = layers.Conv2d(*arguments, rng=np.random.default_rng(5))
+            layer = ConvPoolReluBlock(name, conv, dropout=None, input_gradient=True).fastest(x)
         elif name.startswith("conv"):
             rng = np.random.default_rng(5)
             layer = _Chain(layers.Conv2d(*arguments, rng=rng), layers.MaxPool2d(2), layers.ReLU())
@@ -61,10 +64,10 @@ class NumpyPeer:
             weights = {"rng": np.random.default_rng(5)} if arguments else {}
             layer = cls(*arguments, **weights)
             if self.fast_path and name == "synapse":
-                layer = FastSynapse(layer)
+                layer = fast_synapse(layer, self.threads)
 
         def work():
-            y, cache = layer.forward(x) if isinstance(layer, ConvPoolRelu) else layer.forward(x, True)
+            y, cache = layer.forward(x) if self.fast_path and name.startswith("conv") else layer.forward(x, True)
             dx, grads = layer.backward(dy, cache)
             return float(np.abs(y).mean() + np.abs(dx).mean() + sum(np.abs(g).mean() for g in grads.values()))
 
@@ -76,7 +79,7 @@ class NumpyPeer:
         x, beta, dy = synapse_arrays(n, kind)
         layer = layers.Synapse(n)
         layer.params["beta"][...] = beta
-        layer = FastSynapse(layer) if self.fast_path else layer
+        layer = fast_synapse(layer, self.threads) if self.fast_path else layer
 
         def work():
             y, cache = layer.forward(x)

@@ -40,7 +40,7 @@ def draw(result, path):
         left.tick_params(axis="x", rotation=15)
     if rows := result.get("synapse"):
         for kind, style in (("softmax", "-"), ("uniform", "--"), ("worst", ":")):
-            for name in ("fast", "plain", "torch", "torch-tuned"):
+            for name in ("fast", "fast-numpy", "plain", "torch", "torch-tuned"):
                 points = [(int(k.split()[2][:-1]), r[name]["ms"]) for k, r in rows.items() if kind in k and name in r]
                 if points:
                     label = f"{name}, {kind}"
@@ -55,6 +55,7 @@ def draw(result, path):
 _COLORS = {
     "fast": "tab:green",
     "fast-1-core": "yellowgreen",
+    "fast-numpy": "tab:cyan",
     "plain": "tab:olive",
     "torch": "tab:red",
     "torch-tuned": "tab:orange",

@@ -4,6 +4,7 @@ import atexit
 import ctypes
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -21,12 +22,16 @@ class Compiler:
     """command: words to call it with. fingerprint: 12 hex digits; equal ones make equal libraries of equal sources.
 
     It covers the compiler's version and, by its predefined macros, the instructions of the processor: a home folder may
-    be shared by machines of different kinds.
+    be shared by machines of different kinds. str() of it is for people and tells both: "cc 12.2.0 5f0c…".
     """
 
     def __init__(self, command, macros):
         self.command = command
+        self.version = re.search(rb'__VERSION__ "(.*)"', macros)[1].decode()
         self.fingerprint = hashlib.sha256(repr(command).encode() + macros).hexdigest()[:12]
+
+    def __str__(self):
+        return f"{self.command[0]} {self.version} {self.fingerprint}"
 
 
 def library(source, **constants):
