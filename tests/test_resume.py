@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fast.c.compiled import require
 from synann_np import load
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "train_mnist.py"
@@ -210,6 +212,12 @@ def test_what_cannot_be_resumed_is_said_in_one_line_with_exit_code_2(run, tmp_pa
     for arguments, words in cases:
         assert words in refusal(*arguments)
     assert contents(run) == before
+
+
+def test_a_run_made_by_loops_in_c_is_not_continued_without_them_unawares(run, refusal, monkeypatch):
+    require()
+    monkeypatch.setenv("SYNANN_C", "0")
+    assert re.search(r"C compiler was \S+ .* and is None", refusal("--resume", run))
 
 
 def test_changes_are_accepted_by_flag_and_said(run):
