@@ -161,8 +161,10 @@ def measure_steps(peers, rounds):
             ms = peer.do("step", 30 if r else 10, batch_size=BATCH)["ms"]
             if r:  # the first round warms up
                 medians[peer.name].append(float(np.median(ms)))
+    peaks = {peer.name: peer.do("peak", 0) for peer in peers}
     return {
         name: {"ms": float(np.median(m)), "low": float(np.percentile(m, 10)), "high": float(np.percentile(m, 90))}
+        | peaks[name]
         for name, m in medians.items()
     }
 

@@ -7,13 +7,14 @@ def markdown(result, train_images, batch):
     lines = [f"Machine: {machine}.", *(f"Not measured: {missing}." for missing in result["missing"])]
     if "step" in result:
         lines += ["", "A training step of the seed network, batch 100 (10th to 90th percentile of the turns):", ""]
-        lines += ["| peer | ms | range | images/s | s an epoch | time of fast × |", "|---|---|---|---|---|---|"]
+        lines += ["| peer | ms | range | images/s | s an epoch | time of fast × | peak MiB |", "|---" * 7 + "|"]
         for name, r in result["step"].items():
             times = r["ms"] / result["step"]["fast"]["ms"]
             epoch = r["ms"] * train_images / batch / 1e3
             speed = batch / r["ms"] * 1e3
             spread = f"{r['low']:.2f} – {r['high']:.2f}"
-            lines.append(f"| {name} | {r['ms']:.2f} | {spread} | {speed:,.0f} | {epoch:.1f} | {times:.1f} |")
+            cells = [name, f"{r['ms']:.2f}", spread, f"{speed:,.0f}", f"{epoch:.1f}", f"{times:.1f}"]
+            lines.append(f"| {' | '.join(cells)} | {r['peak_mib']:.0f} |")
     if "evaluation" in result:
         lines += ["", *_table("Evaluation of 10,000 images, ms", {"evaluation": result["evaluation"]})]
     if "layers" in result:

@@ -2,9 +2,12 @@
 
 in:  {"work": "step", "arguments": {...}, "calls": 20, "values": 3}
 out: {"ms": [...], "values": [...]}, or {"extra_mib": ...} if the order says "memory": true
+
+The work "peak" takes no time: it answers the peak resident memory so far, {"peak_mib": ...}.
 """
 
 import json
+import os
 import sys
 import time
 import tracemalloc
@@ -24,15 +27,24 @@ def make_peer(name, threads):
     return TorchPeer(threads, listing=name == "torch-listing")
 
 
-def kib(field):
-    with open("/proc/self/status") as status:
+def kib(field, process="self"):
+    with open(f"/proc/{process}/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith(field))
+
+
+def peak_mib():
+    """Of this process and its children, the other ranks of a compiled network. Pages that they share count in each."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return sum(kib("VmHWM:", process) for process in ("self", *children)) / 1024
 
 
 def serve(name, threads):
     peer, works = make_peer(name, threads), {}
     for line in sys.stdin:
         order = json.loads(line)
+        if order["work"] == "peak":
+            print(json.dumps({"peak_mib": peak_mib()}), flush=True)
+            continue
         key = json.dumps([order["work"], order["arguments"]])
         if key not in works:
             if order.get("forget", True):
