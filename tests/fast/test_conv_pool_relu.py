@@ -82,6 +82,16 @@ def test_ties_between_exact_equals_go_to_the_first_in_row_major_order(way):
 
 
 @both_ways
+def test_where_relu_is_exactly_zero_there_is_no_gradient(way):
+    conv, x = Conv2d(2, 3, 3, rng=np.random.default_rng(0)), np.zeros((2, 2, 6, 6), "float32")
+    conv.params["bias"][...] = 0
+    block = way(conv, x)
+    y, cache = block.forward(x)
+    dx, grads = block.backward(np.ones_like(y), cache)
+    assert not any(a.any() for a in (y, dx, grads["weight"], grads["bias"]))
+
+
+@both_ways
 def test_inputs_are_not_modified_and_the_input_gradient_can_be_left_out(way):
     rng = np.random.default_rng(1)
     conv = Conv2d(2, 3, 3, rng=rng)
