@@ -127,10 +127,7 @@ int forward(int64_t N, const REAL *x, int64_t xn, int64_t xc, int64_t xh, int64_
         int kept[F], count = 0;
         for (int f = 0; f < F; f++) {
             if (!mask || mask[n * F + f] != 0) kept[count++] = f;
-            else {
-                memset(y + f * WINDOWS, 0, WINDOWS * sizeof(REAL));
-                memset(won + f * WINDOWS, NOBODY, WINDOWS);
-            }
+            else memset(y + f * WINDOWS, 0, WINDOWS * sizeof(REAL)); /* backward does not ask who has won */
         }
         for (int top = 0; top < h; top += BAND) {
             int rows = LEAST(BAND, h - top);

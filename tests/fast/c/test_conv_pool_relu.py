@@ -41,19 +41,29 @@ def test_any_number_of_channels(channels):
     compare(2, channels, (7, 6), 3, 3)
 
 
+def test_rows_of_patches_longer_than_all_registers():
+    compare(2, 100, (6, 7), 2, 5)
+
+
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7, 9, (3, 1), (1, 9)])
 def test_any_odd_kernel(kernel):
     """Rows of a patch that are shorter and longer than a vector, and more of them than there are registers."""
     compare(2, 3, (12, 11), 4, kernel)
 
 
-@pytest.mark.parametrize("side", [(40, 90), (33, 65)])
-def test_images_in_several_bands(side):
+@pytest.mark.parametrize(
+    ("C", "side", "dtype", "left_over"),
+    [(6, (40, 90), "float64", False), (6, (33, 65), "float64", False), (8, (10, 20), "float32", True)],
+)
+def test_images_in_several_bands(C, side, dtype, left_over):
     h, w = (side[0] - 4) // 2, (side[1] - 4) // 2
-    rows = band(C=6, F=2, H=side[0], W=side[1], KH=5, KW=5, itemsize=8)
+    itemsize = np.dtype(dtype).itemsize
+    rows = band(C=C, F=2, H=side[0], W=side[1], KH=5, KW=5, itemsize=itemsize)
     assert rows < h
-    assert 6 * 36 * -(-rows * w // 8) * 64 <= max(BYTES_OF_PATCHES, 6 * 36 * -(-w // 8) * 64)
-    compare(2, 6, side, 2, 5)
+    assert (h % rows > 0) == left_over
+    row, rows = (-(-rows * w * itemsize // 64) * 64 for rows in (1, rows))
+    assert C * 36 * rows <= max(BYTES_OF_PATCHES, C * 36 * row)
+    compare(2, C, side, 2, 5, dtype)
 
 
 def test_a_band_leaves_few_lanes_empty():
@@ -107,7 +117,13 @@ def test_a_kernel_too_large_to_unroll_is_left_to_numpy():
 
 
 SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined"
-SIZES = [((2, 10, 12, 12), 6, 5), ((2, 3, 9, 8), 2, 3), ((1, 2, 7, 10), 3, (1, 5)), ((1, 1, 2, 2), 1, 1)]
+SIZES = [
+    ((2, 10, 12, 12), 6, 5),
+    ((2, 3, 9, 8), 2, 3),
+    ((1, 2, 7, 10), 3, (1, 5)),
+    ((1, 1, 2, 2), 1, 1),
+    ((1, 8, 10, 20), 2, 5),
+]
 
 
 def touch_everything():
