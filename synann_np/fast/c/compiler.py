@@ -44,8 +44,11 @@ def library(source, **constants):
 
 
 def find_compiler():
-    """The Compiler that the environment names (CC), or cc, gcc or clang; None without, or with SYNANN_C=0."""
-    if os.environ.get("SYNANN_C") == "0":
+    """The Compiler that the environment names (CC), or cc, gcc or clang; None without, or with SYNANN_C=0.
+
+    None on Windows too, where nobody has tried it.
+    """
+    if os.environ.get("SYNANN_C") == "0" or os.name != "posix":
         return None
     return _try_compilers(os.environ.get("CC"))
 
