@@ -71,7 +71,8 @@ def _try_compilers(chosen):
 @lru_cache
 def _load(compiler, source, constants):
     defined = [f"-D{name}={value}" for name, value in constants]
-    digest = hashlib.sha256(source.read_bytes() + repr(defined).encode()).hexdigest()[:16]
+    text = b"".join(path.read_bytes() for path in [source, *sorted(source.parent.glob("*.h"))])
+    digest = hashlib.sha256(text + repr(defined).encode()).hexdigest()[:16]
     path = _cache() / f"{source.stem}-{digest}-{compiler.fingerprint}.so"
     try:
         if not path.exists():

@@ -3,9 +3,7 @@
 Compiled for one layer. Constants from the command line: REAL (float or double), C channels, F filters, H by W pixels,
 KH by KW kernel, BAND pooling rows whose patches are gathered at a time. */
 
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "vectors.h"
 
 #define PH (KH + 1)                 /* a patch: what the four outputs under a pooling window see */
 #define PW (KW + 1)
@@ -15,14 +13,7 @@ KH by KW kernel, BAND pooling rows whose patches are gathered at a time. */
 #define HALF ((W + 1) / 2)
 #define NOBODY 4                    /* in `won`, where y = 0: no one of the four gets a gradient */
 
-#if defined(__AVX512F__)
-#define BYTES 64
-#elif defined(__AVX__)
-#define BYTES 32
-#else
-#define BYTES 16
-#endif
-#if defined(__AVX512F__) || defined(__aarch64__) /* 32 registers */
+#if REGISTERS == 32
 #define FILTERS_AT_ONCE 5
 #define VECTORS_AT_ONCE 26
 #else
@@ -31,19 +22,14 @@ KH by KW kernel, BAND pooling rows whose patches are gathered at a time. */
 #endif
 
 #define INTEGER __typeof__(__builtin_choose_expr(sizeof(REAL) == 4, (int32_t)0, (int64_t)0))
-#define LANES ((int)(BYTES / sizeof(REAL)))
-#define VECTORS(n) (((n) + LANES - 1) / LANES)
-#define LEAST(a, b) ((a) < (b) ? (a) : (b))
+#define VECTORS(n) (UP(n, LANES) / LANES)
 #define POWER(n) ((n) <= 1 ? 1 : (n) <= 2 ? 2 : (n) <= 4 ? 4 : (n) <= 8 ? 8 : 16) /* 2^k ≥ n, at most 16 */
-#define UNROLL _Pragma("GCC unroll 32")
-#define INLINE static inline __attribute__((always_inline))
 
-typedef REAL vec __attribute__((vector_size(BYTES), may_alias));
 
 /* A row of a patch with the channels innermost, (KW, CP), as vectors: no wider than needed, at any address. */
-#define CP (C <= LANES ? POWER(C) : (C + LANES - 1) / LANES * LANES) /* channels with padding */
+#define CP (C <= LANES ? POWER(C) : UP(C, LANES)) /* channels with padding */
 #define ROW_LANES LEAST(LANES, POWER(KW * CP))
-#define ROW_VECTORS ((KW * CP + ROW_LANES - 1) / ROW_LANES)
+#define ROW_VECTORS (UP(KW * CP, ROW_LANES) / ROW_LANES)
 typedef REAL row_vec __attribute__((vector_size(ROW_LANES * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 
 #define BAND_WINDOWS (BAND * w)
@@ -114,7 +100,7 @@ INLINE void pool(const vec z_vectors[4][BAND_VECTORS], int windows, REAL bias, R
 int forward(int64_t N, const REAL *x, int64_t xn, int64_t xc, int64_t xh, int64_t xw, const REAL *weight,
             const REAL *bias, const REAL *mask, REAL *y, uint8_t *won)
 {
-    struct forward_memory *m = aligned_alloc(BYTES, (sizeof *m + BYTES - 1) / BYTES * BYTES);
+    struct forward_memory *m = aligned(sizeof *m);
     if (!m) return 0;
     memset(m->patches, 0, sizeof m->patches);
     for (int64_t n = 0; n < N; n++, x += xn, y += F * WINDOWS, won += F * WINDOWS) {
@@ -241,7 +227,7 @@ int backward(int64_t N, const REAL *x, int64_t xn, int64_t xc, int64_t xh, int64
              const REAL *mask, const uint8_t *won, const REAL *dy, int64_t dn, int64_t df, int64_t dh, int64_t dw,
              REAL *dweight, REAL *dbias, REAL *dx)
 {
-    struct backward_memory *m = aligned_alloc(BYTES, (sizeof *m + BYTES - 1) / BYTES * BYTES);
+    struct backward_memory *m = aligned(sizeof *m);
     if (!m) return 0;
     memset(m, 0, sizeof *m);
     for (int k = 0; k < WINDOWS; k++) m->first_pixel[k] = (2 * (k / w) * W + 2 * (k % w)) * CP;

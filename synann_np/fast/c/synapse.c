@@ -2,25 +2,12 @@
 
 Constant from the command line: REAL, float or double. */
 
+#include "vectors.h"
+
 #include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
-#if defined(__AVX512F__)
-#define BYTES 64
-#elif defined(__AVX__)
-#define BYTES 32
-#else
-#define BYTES 16
-#endif
+#define DOUBLES ((int)(BYTES / sizeof(double)))
 
-#define LANES ((int64_t)(BYTES / sizeof(REAL)))
-#define DOUBLES ((int64_t)(BYTES / sizeof(double)))
-#define UNROLL _Pragma("GCC unroll 16")
-#define UP(n, step) (((n) + (step) - 1) / (step) * (step))
-
-typedef REAL vec __attribute__((vector_size(BYTES), may_alias));
 typedef double double_vec __attribute__((vector_size(BYTES), may_alias));
 
 enum { ROWS = 4, VECTORS = 4, UNITS = 4 }; /* at a time: forward 4 by 4 sums in registers, backward one division for 4 */
@@ -29,11 +16,6 @@ enum { ROWS = 4, VECTORS = 4, UNITS = 4 }; /* at a time: forward 4 by 4 sums in 
 
 static const double LEAST_FACTOR = 0x1p-20, MOST_GROWTH = 600;
 static const REAL MOST_BETA = 0x1p20;
-
-static void *memory(int64_t bytes)
-{
-    return aligned_alloc(BYTES, UP(bytes, BYTES));
-}
 
 /* Whether every q_nij is at least LEAST_FACTOR, no product of some of them above exp(MOST_GROWTH), and no |β_ij| so large
 that a sum could overflow where x = 0. */
@@ -79,9 +61,9 @@ memory. */
 int forward(int64_t N, int64_t n, const REAL *x, const REAL *alpha, const REAL *beta, double most_P, REAL *y, REAL *P)
 {
     int64_t N_up = UP(N, ROWS);
-    REAL *most = memory(n * sizeof(REAL));
-    double *rows = memory(N_up * n * sizeof(double)), *tile = memory(COLUMNS * TILE * sizeof(double));
-    double *of_tile = memory(N_up * TILE * sizeof(double));
+    REAL *most = aligned(n * sizeof(REAL));
+    double *rows = aligned(N_up * n * sizeof(double)), *tile = aligned(COLUMNS * TILE * sizeof(double));
+    double *of_tile = aligned(N_up * TILE * sizeof(double));
     int done = most && rows && tile && of_tile ? holds(N, n, x, beta, most) : -1;
     if (done == 1) {
         for (int64_t r = 0; r < N_up; r++)
@@ -136,8 +118,8 @@ int backward(int64_t N, int64_t n, const REAL *dy, const REAL *x, const REAL *P,
              REAL *dx, REAL *dalpha, REAL *dbeta)
 {
     int64_t units = UP(n, UNITS);
-    REAL *t = memory(units * N * sizeof(REAL));
-    vec *column = memory(2 * N * sizeof(vec)), *sum = column + N;
+    REAL *t = aligned(units * N * sizeof(REAL));
+    vec *column = aligned(2 * N * sizeof(vec)), *sum = column + N;
     if (!t || !column) return free(t), free(column), -1;
 
     memset(dalpha, 0, n * sizeof(REAL));
