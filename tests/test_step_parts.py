@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,20 +16,19 @@ def test_the_table_has_every_part_and_no_time_twice(capsys):
     assert step_parts.main(["--steps", "3"]) == 0
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     ms = {name: float(value) for name, value, *_ in rows[1:]}
-    total = ms.pop("the whole step")
+    assert ms.pop("the whole step") > 0
     layers = ("conv1", "conv2", "flatten", "fc1", "relu3", "fc1_drop", "softmax", "fcn", "batch-norm to log-softmax")
     expected = {f"{layer}, {way}" for layer in layers for way in ("forward", "backward")}
     assert ms.keys() == expected | {"between the parts", "loss and its gradient", "optimiser", "choice of the images"}
-    assert 0 < sum(ms.values()) < 2 * total  # medians of parts need not add up to the median of their sum
+    assert all(value >= 0 for value in ms.values())
 
 
-def test_a_part_in_the_middle_of_another_is_counted_once():
+def test_a_part_in_the_middle_of_another_is_counted_once(monkeypatch):
+    now = iter([0.0, 1.0, 3.0, 7.0])  # outer begins, inner begins, inner ends, outer ends
+    monkeypatch.setattr(step_parts, "time", SimpleNamespace(perf_counter=lambda: next(now)))
     clock = step_parts.Clock()
-    inner = clock.around("inner", lambda: step_parts.time.sleep(0.02))
-    outer = clock.around("outer", inner)
-    outer()
-    assert clock.ms["inner"][0] >= 20
-    assert clock.ms["outer"][0] < 20
+    clock.around("outer", clock.around("inner", lambda: None))()
+    assert clock.ms == {"inner": [2000.0], "outer": [5000.0]}
 
 
 def test_a_number_of_steps_that_the_data_do_not_have_is_refused(capsys):
