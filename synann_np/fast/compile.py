@@ -27,8 +27,11 @@ def compile(model, threads=None, input_gradient=True):
 
     Where the part by rows has convolutions, and those behind it none, its rows are shared out to as many processes as
     there are threads, with one thread of BLAS each (ranked.py; Linux on x86-64, layers of this package). They start
-    with the first batch and end with the model, which has close() and may stand in a `with`. On a machine whose cores
-    are busy, or that grants fewer than it shows, threads=1 is the faster choice.
+    with the first batch and end with the model, which has close() and may stand in a `with`. Where the cores are busy
+    with other work, this process notices and goes on alone, with the same bits.
+
+    Convolution → pooling → relu and the synapse layer are loops in C (c/), compiled when they are first needed, if
+    there is a C compiler; otherwise, or with SYNANN_C=0 in the environment, NumPy does them, more slowly.
 
     Two things concern the whole process: freed memory is kept (`keep_freed_memory`), and BLAS gets one thread, or,
     where no rows are shared out, this number of threads.

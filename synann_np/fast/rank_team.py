@@ -98,17 +98,18 @@ class RankTeam:
             return None
         for rank, process in enumerate(self.processes, start=1):
             done = Word.done(rank)
-            wait_until(words, done, self.number, self._check_alive)
+            wait_until(words, done, self.number, self.check_alive)
             if words[done + 1]:
                 try:
                     error = pickle.load(process.stdout)
                 except EOFError:  # it died while it wrote
                     process.wait()
-                    self._check_alive()
+                    self.check_alive()
         self.waited_for = self.number
         return error
 
-    def _check_alive(self):
+    def check_alive(self):
+        """Raises: ChildProcessError if one of them is dead."""
         for rank, process in enumerate(self.processes, start=1):
             if (code := process.poll()) is not None:
                 self.waited_for = self.number

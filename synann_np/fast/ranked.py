@@ -1,12 +1,17 @@
 """A Blocked model whose rows are shared out to several processes."""
 
 import threading
+import time
 
 import numpy as np
 
 from .blocked import Blocked, backward_by_rows, forward_by_rows
+from .pace import Pace
+from .pixels import are_pixels
 from .shared_memory import BACKWARD, FORWARD, Word
 from .shared_rows import SharedRows
+
+TOGETHER, ALONE = "together", "alone"
 
 
 class Ranked(Blocked):
@@ -26,9 +31,14 @@ class Ranked(Blocked):
         ranks; the optimiser
 
     so that equal settings give equal bits, and other numbers of ranks differ by rounding. The processes start with the
-    first batch and end with close(), with this object or with this process, whatever ends it. Idle ones sleep. Rank 0
-    does all the rows of a batch of fewer rows than ranks, of what does not fit the shared memory, in a fork of this
-    process, and after close().
+    first batch and end with close(), with this object or with this process, whatever ends it. Idle ones sleep.
+
+    Where the cores are busy with other work, ranks that wait for each other are slower than one alone. So now and then
+    rank 0 does some steps alone, part by part in the order of the ranks, which gives the same bits, and goes on as was
+    faster (pace.py).
+
+    Rank 0 does all the rows as one part, as Blocked does, of a batch of fewer rows than ranks, of what does not fit the
+    shared memory, in a fork of this process, and after close().
 
     Arguments: rows: dict name -> layer of the part by rows. by_rows, joint: as Blocked. ranks: at least 2.
 
@@ -41,6 +51,7 @@ class Ranked(Blocked):
         self.rows = SharedRows(rows, by_rows, ranks, model.dtype, input_gradient)
         self.team, self.lock = self.rows.team, threading.Lock()
         self.calls, self.dropped = 0, []
+        self.paces = {train: Pace(TOGETHER, ALONE) for train in (True, False)}
 
     def forward(self, x, train=False, step=0):
         with self.lock:
@@ -58,7 +69,9 @@ class Ranked(Blocked):
             return super().backward(dy, caches)
         dy, joint_grads = self.joint.backward(dy, joint_caches)
         with self.lock:
+            began = time.perf_counter()
             dx, grads = self._backward(call, dy)
+            self.paces[True].took(call.way, call.seconds + time.perf_counter() - began)
         return dx, grads | joint_grads
 
     def close(self):
@@ -73,26 +86,48 @@ class Ranked(Blocked):
         self.close()
 
     def _forward(self, batch, x, train, step):
+        began = time.perf_counter()
         self.team.wait()
-        self.calls += 1
-        call = _Call(self.calls, batch, self.dropped)
         for part, rows in zip(batch.x[1:], batch.rows[1:], strict=True):
             part[...] = x[rows]
+        way = self.paces[bool(train)].choose()
+        if way == TOGETHER:
+            self.calls += 1
+            call = _Call(self.calls, batch, self.dropped)
+            self._forward_together(call, x, train, step)
+        else:
+            self.team.check_alive()
+            call = _Call(None, batch, self.dropped)
+            call.caches = [
+                self._forward_part(batch, rank, part if rank else x[batch.rows[0]], train, step)
+                for rank, part in enumerate(batch.x)
+            ]
+        call.way, call.seconds = way, time.perf_counter() - began
+        if not train:
+            self.paces[False].took(way, call.seconds)
+        return batch.y.copy(), call
+
+    def _forward_together(self, call, x, train, step):
+        batch = call.batch
         words, gone = self.team.memory.words, self.dropped[: Word.MOST_DROPPED]
         del self.dropped[: len(gone)]
         words[Word.CALL], words[Word.ROWS], words[Word.STEP], words[Word.TRAIN] = call.number, len(x), step, bool(train)
         words[Word.DROPPED] = len(gone)
         for i, number in enumerate(gone, start=Word.DROPPED_CALLS):
             words[i] = number
-        own = batch.rows[0]
-        y, call.caches = self.team.order(
-            FORWARD, lambda: forward_by_rows(self.by_rows, x[own], self.dtype, train, step, keep=train)
-        )
-        batch.y[own] = y
-        return batch.y.copy(), call
+        own = x[batch.rows[0]]
+        call.caches = [self.team.order(FORWARD, lambda: self._forward_part(batch, 0, own, train, step))]
+
+    def _forward_part(self, batch, rank, x, train, step):
+        """Caches of the rows of a rank, done here; y into the batch."""
+        rows = batch.rows[rank]
+        if rank and train and not are_pixels(x):  # a cache may hold x, and the next call writes there
+            x = x.copy()
+        batch.y[rows], caches = forward_by_rows(self.by_rows, x, self.dtype, train, step, rows.start, keep=train)
+        return caches
 
     def _backward(self, call, dy):
-        if self.team.closed:
+        if self.team.closed and call.way == TOGETHER:
             raise ChildProcessError("backward: the processes that hold the caches of this call are gone")
         self.team.wait()
         batch = call.batch
@@ -100,19 +135,29 @@ class Ranked(Blocked):
             raise ValueError(f"backward: expected the gradient of y {batch.dy.shape}, got {dy.shape}")
         own, others = batch.rows[0], slice(batch.rows[1].start, None)
         batch.dy[others] = dy[others]
-        self.team.memory.words[Word.CALL] = call.number
-        dx, grads = self.team.order(BACKWARD, lambda: backward_by_rows(self.by_rows, dy[own], call.caches))
+        if call.way == ALONE:
+            gradients = [dy[own], *(batch.dy[rows] for rows in batch.rows[1:])]
+            parts = [backward_by_rows(self.by_rows, *part) for part in zip(gradients, call.caches, strict=True)]
+            (dx, grads), dxs, others_grads = parts[0], [dx for dx, _ in parts[1:]], [grads for _, grads in parts[1:]]
+        else:
+            self.team.memory.words[Word.CALL] = call.number
+            dx, grads = self.team.order(BACKWARD, lambda: backward_by_rows(self.by_rows, dy[own], call.caches[0]))
+            dxs, others_grads = batch.dx[1:], self.team.memory.grads[1:]
         for name in grads:
-            for of_rank in self.team.memory.grads[1:]:
+            for of_rank in others_grads:
                 grads[name] = grads[name] + of_rank[name]
-        return None if dx is None else np.concatenate([dx, *batch.dx[1:]]), grads
+        return None if dx is None else np.concatenate([dx, *dxs]), grads
 
 
 class _Call:
-    """A forward call: what rank 0 keeps of it. When it goes, the others may drop their caches of it."""
+    """A forward call: what rank 0 keeps of it. When it goes, the others may drop their caches of it.
+
+    number: None if the others have no part in it. caches: of rank 0, or of all ranks, done here.
+    """
 
     def __init__(self, number, batch, dropped):
         self.number, self.batch, self.dropped, self.caches = number, batch, dropped, None
 
     def __del__(self):
-        self.dropped.append(self.number)
+        if self.number is not None:
+            self.dropped.append(self.number)

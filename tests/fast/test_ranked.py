@@ -1,5 +1,6 @@
 """A model whose rows are shared out to processes: its numbers, and that nothing is left of them."""
 
+import itertools
 import os
 import platform
 import signal
@@ -13,7 +14,7 @@ import pytest
 
 from synann_np.fast import compile
 from synann_np.fast.blocked import Blocked
-from synann_np.fast.ranked import Ranked
+from synann_np.fast.ranked import ALONE, TOGETHER, Ranked
 from synann_np.layers import BatchNorm2d, Conv2d, Flatten, Linear, LogSoftmax, MaxPool2d, ReLU
 from synann_np.losses import nll_loss
 from synann_np.models import SynaNN
@@ -105,6 +106,50 @@ def test_changes_of_the_layers_reach_the_other_ranks(ranked):
     SGD(0.1).step(fast.params, grads)
     SGD(0.1).step(plain.params, expected)
     assert_close(plain.state_dict(), copy.state_dict(), 2e-5)
+
+
+@pytest.mark.parametrize("input_gradient", [True, False])
+@pytest.mark.parametrize("as_bytes", [True, False])
+@pytest.mark.parametrize("threads", [2, 3])
+def test_a_rank_that_goes_on_alone_gives_the_same_bits(ranked, threads, as_bytes, input_gradient):
+    """Always together, always alone, now so and now so: the time must not decide about numbers."""
+    results = []
+    for ways in ([TOGETHER], [ALONE], [TOGETHER, ALONE, ALONE]):
+        fast, optimizer = ranked(SynaNN(), threads, input_gradient=input_gradient), SGD(0.012, 0.5)
+        turns = itertools.cycle(ways)
+        for pace in fast.paces.values():
+            pace.choose = lambda turns=turns: next(turns)
+        for number in range(6):
+            x, labels = batch(37, number)
+            if as_bytes:
+                x = (100 * np.abs(x[:, 0])).astype("uint8")
+            dx, grads = step(fast, x, labels, number)
+            optimizer.step(fast.params, grads)
+        y, _ = fast.forward(x)
+        results.append([y, *([dx] if input_gradient else []), *fast.state_dict().values()])
+    for other in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_both_ways_are_tried_and_their_times_noted(ranked):
+    fast, ways = ranked(), []
+    for pace in fast.paces.values():
+        pace.took = lambda way, seconds, ways=ways: ways.append((way, seconds > 0))
+        pace.choose = itertools.cycle([TOGETHER, ALONE]).__next__
+    for number in range(2):
+        step(fast, *batch(20), number)
+    for _ in range(2):
+        fast.forward(batch(20)[0])
+    assert ways == [(TOGETHER, True), (ALONE, True)] * 2
+
+
+def test_a_call_that_was_made_alone_needs_nobody_after_close(ranked):
+    fast = ranked()
+    fast.paces[True].choose = lambda: ALONE
+    y, caches = fast.forward(batch(20)[0], True)
+    fast.close()
+    _, grads = fast.backward(y, caches)
+    assert np.isfinite(grads["conv1.weight"]).all()
 
 
 def test_caches_of_forward_calls_without_backward_are_dropped(ranked):
