@@ -39,7 +39,6 @@ from benchmarks.gpu_command import PARTS, run_on_gpu
 from benchmarks.report import draw, markdown
 from synann_np import fast
 from synann_np.broken_pipe import end_with_the_reader
-from synann_np.fast.c import find_compiler
 
 ROOT = Path(__file__).resolve().parents[1]
 TUNED = {"MALLOC_MMAP_THRESHOLD_": 2**30, "MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_TOP_PAD_": 2**26}
@@ -174,7 +173,11 @@ def machine(threads):
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
-    versions = {"python": platform.python_version(), "numpy": np.__version__, "C compiler": str(find_compiler())}
+    versions = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "C compiler": str(fast.working_compiler()),
+    }
     if importlib.util.find_spec("torch"):
         versions["torch"] = importlib.metadata.version("torch")
     return {"date": date.today().isoformat(), "cpu": cpu, "threads": threads, **versions}

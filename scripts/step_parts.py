@@ -96,7 +96,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if not 1 <= args.steps <= 580:
         parser.error(f"argument --steps: expected 1 to 580, got {args.steps}")
-    print(f"C compiler: {fast.find_compiler()}")
+    print(f"C compiler: {fast.working_compiler()}")
     print("\n".join(table(*measure(args.steps))))
     return 0
 

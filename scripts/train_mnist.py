@@ -61,7 +61,8 @@ def train(args):
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
     optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
     settings = {key: getattr(args, key) for key in HYPERPARAMETERS} | {"schedule_epochs": schedule_epochs(args)}
-    compiler = str(fast.find_compiler()) if args.engine == "fast" and backend.name == "numpy" else None
+    in_c = args.engine == "fast" and not args.check_finite and backend.name == "numpy"
+    compiler = str(fast.working_compiler()) if in_c else None
     identity = run_identity(settings | {"C compiler": compiler}, model, data)
     out = args.out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     saving = {

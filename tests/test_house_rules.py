@@ -77,7 +77,7 @@ MAY_IMPORT = {
     "fast.cuda": {"fast.cuda.*"},
     "fast.cuda.*": {"fast.cuda.*", "layers", "models", "optim", "sequential", "train", "training_tools"},
     "fast.c": {"fast.c.*"},
-    "fast.c.*": {"fast.c.*"},
+    "fast.c.*": {"atomic_file", "fast.c.*"},
     "fast.*": {
         "backend",
         "counter_random",

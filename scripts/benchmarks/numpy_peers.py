@@ -7,7 +7,6 @@ from benchmarks.cases import LAYER_INPUTS, layer_arrays, synapse_arrays
 from synann_np import fast, layers
 from synann_np.data import batches, load_mnist
 from synann_np.fast.blocks import ConvPoolReluBlock
-from synann_np.fast.c import find_compiler
 from synann_np.fast.fuse import fast_synapse
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
@@ -50,7 +49,7 @@ class NumpyPeer:
     def layer(self, name):
         """Forward and backward of one layer of the network, batch 100."""
         self._give_blas_all_threads()
-        in_c = self.fast_path and find_compiler() is not None
+        in_c = self.fast_path and fast.working_compiler() is not None
         x, dy = layer_arrays(name, batch_innermost=not in_c)
         arguments = LAYER_INPUTS[name].arguments
         if self.fast_path and name.startswith("conv"):

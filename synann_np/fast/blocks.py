@@ -8,6 +8,8 @@ from .c.conv_pool_relu import CompiledConvPoolRelu, kernels_for
 from .conv_pool_relu import ConvPoolRelu
 from .masks_ahead import dropout_mask
 
+MOST_COMPILED = 4  # sizes of images for each layer
+
 
 class LayerBlock:
     """A layer as it is."""
@@ -42,7 +44,7 @@ class ConvPoolReluBlock(LayerBlock):
         self.ways = {}  # what does it for each kind of input, which has then passed the check
 
     def forward(self, x, train, step, first_row):
-        kind = x.shape[1:], x.dtype
+        kind = x.shape[1:], x.dtype, self.layer.params["weight"].shape
         way = self.ways.get(kind)
         if way is None:
             self.check_input(x)
@@ -60,7 +62,10 @@ class ConvPoolReluBlock(LayerBlock):
         return dx, {f"{self.name}.{key}": g for key, g in grads.items()}
 
     def fastest(self, x):
-        kernels = kernels_for(self.layer, x)
+        """ConvPoolRelu or CompiledConvPoolRelu, for images of this size. To compile takes as long as some hundred
+        steps: not for ever other sizes.
+        """
+        kernels = kernels_for(self.layer, x) if len(self.ways) < MOST_COMPILED else None
         if kernels is None:
             return ConvPoolRelu(self.layer, self.input_gradient)
         return CompiledConvPoolRelu(self.layer, kernels, self.input_gradient)

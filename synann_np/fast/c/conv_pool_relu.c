@@ -39,6 +39,8 @@ struct forward_memory {
     vec patches[C * PH * PW][BAND_VECTORS];
     REAL halves[C][H][2][HALF];     /* the image, its even columns apart from its odd ones */
     vec z[FILTERS_AT_ONCE][4][BAND_VECTORS];
+    REAL best[BAND_VECTORS * LANES];
+    INTEGER winner[BAND_VECTORS * LANES];
 };
 
 /* patches_crs,hw = x_c,2h+r,2w+s of the pooling rows from `top` on */
@@ -74,12 +76,9 @@ INLINE void convolve(struct forward_memory *m, int v, const REAL *const *weight,
 }
 
 /* y = max(0, scale (max_ab z_ab + bias)), and who won: of equal ones the first, but a NaN before all */
-INLINE void pool(const vec z_vectors[4][BAND_VECTORS], int windows, REAL bias, REAL scale, REAL *restrict y,
-                 uint8_t *restrict won)
+INLINE void pool(struct forward_memory *m, int f, int windows, REAL bias, REAL scale, REAL *y, uint8_t *won)
 {
-    const REAL(*z)[BAND_VECTORS * LANES] = (const void *)z_vectors;
-    REAL best[BAND_VECTORS * LANES];
-    INTEGER winner[BAND_VECTORS * LANES];
+    const REAL(*z)[BAND_VECTORS * LANES] = (const void *)m->z[f];
     for (int k = 0; k < BAND_VECTORS * LANES; k++) {
         REAL most = z[0][k];
         INTEGER first = 0;
@@ -89,11 +88,11 @@ INLINE void pool(const vec z_vectors[4][BAND_VECTORS], int windows, REAL bias, R
             first = better ? ab : first;
         }
         most = scale * (most + bias);
-        best[k] = most <= 0 ? 0 : most;
-        winner[k] = most > 0 ? first : NOBODY;
+        m->best[k] = most <= 0 ? 0 : most;
+        m->winner[k] = most > 0 ? first : NOBODY;
     }
-    memcpy(y, best, windows * sizeof(REAL));
-    for (int k = 0; k < windows; k++) won[k] = winner[k];
+    memcpy(y, m->best, windows * sizeof(REAL));
+    for (int k = 0; k < windows; k++) won[k] = m->winner[k];
 }
 
 /* x (N, C, H, W) by its strides; mask (N, F) or NULL; y (N, F, h, w); won (N, F, h, w). 0 if there is no memory. */
@@ -134,7 +133,7 @@ int forward(int64_t N, const REAL *x, int64_t xn, int64_t xc, int64_t xh, int64_
                     }
                 for (int k = 0; k < some; k++) {
                     int f = kept[first + k], at = f * WINDOWS + top * w;
-                    pool(m->z[k], rows * w, bias ? bias[f] : 0, mask ? mask[n * F + f] : 1, y + at, won + at);
+                    pool(m, k, rows * w, bias ? bias[f] : 0, mask ? mask[n * F + f] : 1, y + at, won + at);
                 }
             }
         }
@@ -152,7 +151,7 @@ int forward(int64_t N, const REAL *x, int64_t xn, int64_t xc, int64_t xh, int64_
 const int channels = CP, overhang = ROW_LANES;
 
 struct backward_memory {
-    vec dbias[F];
+    double dbias[F];
     row_vec weight[F][KH][ROW_VECTORS], dweight[F][KH][ROW_VECTORS];
     REAL x[PIXELS];                 /* (H, W, CP) */
     int first_pixel[WINDOWS];       /* of each window, in x */
@@ -178,10 +177,14 @@ INLINE int collect(struct backward_memory *m, const REAL *dy, int64_t dh, int64_
     return count;
 }
 
+typedef double doubles __attribute__((vector_size(LANES * sizeof(double))));
+
 /* dbias_f += Σ dy */
 INLINE void add_dbias(struct backward_memory *m, int f, int count)
 {
-    for (int v = 0; v < VECTORS(count); v++) m->dbias[f] += ((vec *)m->dy)[v];
+    doubles sum = {0};
+    for (int v = 0; v < VECTORS(count); v++) sum += __builtin_convertvector(((vec *)m->dy)[v], doubles);
+    for (int k = 0; k < LANES; k++) m->dbias[f] += sum[k];
 }
 
 /* dweight_fcij += Σ dy x_c,i,j, counted from the pixel of each window: rows from i on, vectors from v on */
@@ -253,8 +256,7 @@ int backward(int64_t N, const REAL *x, int64_t xn, int64_t xc, int64_t xh, int64
         if (dx) dx += H * W * CP;
     }
     for (int f = 0; f < F; f++) {
-        dbias[f] = 0;
-        for (int k = 0; k < LANES; k++) dbias[f] += m->dbias[f][k];
+        dbias[f] = m->dbias[f];
         for (int c = 0; c < C; c++)
             for (int i = 0; i < KH; i++)
                 for (int j = 0; j < KW; j++)

@@ -10,6 +10,7 @@ from .compiler import library
 SOURCE = Path(__file__).with_suffix(".c")
 REAL = {"float32": "float", "float64": "double"}
 LARGEST_KERNEL = 81  # pixels; their loops are unrolled
+LARGEST_IMAGE = 2**24  # elements: offsets in it are C's int
 BYTES_OF_PATCHES = 2**15  # gathered at a time: two thirds of a cache of the first level, or one of them
 
 _number, _array = ctypes.c_int64, ctypes.c_void_p
@@ -41,20 +42,22 @@ class CompiledConvPoolRelu:
     row of a patch is one run of KW · C numbers.
 
     x and dy may lie in memory in any way. y is (N, F, h, w) as NumPy orders it; dx is a view of (N, H, W, C), C padded.
+    The cache holds x itself, which must not change before backward.
     """
 
     def __init__(self, conv, kernels, input_gradient=True):
         self.conv, self.kernels, self.input_gradient = conv, kernels, input_gradient
+        self.weight_shape = conv.params["weight"].shape  # what the loops were compiled for
 
     def forward(self, x, mask=None, keep=True):
         """x (N, C, H, W), mask (N, F, 1, 1) or None -> y (N, F, h, w), cache. keep makes no difference."""
-        F, _, KH, KW = self.conv.params["weight"].shape
+        F, _, KH, KW = self.weight_shape
         N, _, H, W = x.shape
         x = whole_strides(x)
-        m = None if mask is None else np.ascontiguousarray(mask, x.dtype)
+        m = None if mask is None else contiguous(mask, (N, F, 1, 1), x.dtype)
         y = np.empty((N, F, (H - KH + 1) // 2, (W - KW + 1) // 2), x.dtype)
         won = np.empty(y.shape, np.uint8)
-        arrays = (*self.weights(), m, y, won)
+        arrays = (*self.weights(x.dtype), m, y, won)
         done = self.kernels.forward(N, *strided(x), *map(address, arrays))
         _check(done)
         return y, (x, m, won)
@@ -63,8 +66,8 @@ class CompiledConvPoolRelu:
         """dy (N, F, h, w) -> dx (None without input_gradient), {"weight", "bias"}."""
         x, m, won = cache
         N, C, H, W = x.shape
-        dy = whole_strides(dy.astype(x.dtype, copy=False))
-        weight, bias = self.weights()
+        dy = whole_strides(np.broadcast_to(dy, won.shape).astype(x.dtype, copy=False))
+        weight, bias = self.weights(x.dtype)
         dweight, dbias = np.empty_like(weight), np.empty(len(weight), x.dtype)
         memory = None
         if self.input_gradient:
@@ -80,17 +83,18 @@ class CompiledConvPoolRelu:
             return None, grads
         return memory[: N * H * W * channels].reshape(N, H, W, channels)[..., :C].transpose(0, 3, 1, 2), grads
 
-    def weights(self):
-        """weight and bias, or None, contiguous."""
+    def weights(self, dtype):
+        """weight and bias, or None, as the loops take them."""
         weight, bias = map(self.conv.params.get, ("weight", "bias"))
-        return np.ascontiguousarray(weight), None if bias is None else np.ascontiguousarray(bias)
+        bias = None if bias is None else contiguous(bias, self.weight_shape[:1], dtype)
+        return contiguous(weight, self.weight_shape, dtype), bias
 
 
 def kernels_for(conv, x):
     """The loops for this layer (odd kernel, stride 1, no padding) and images like x, or None: not compiled."""
     F, C, KH, KW = conv.params["weight"].shape
     H, W = x.shape[2:]
-    if x.dtype.name not in REAL or KH * KW > LARGEST_KERNEL:
+    if x.dtype.name not in REAL or KH * KW > LARGEST_KERNEL or max(C, 16) * H * W > LARGEST_IMAGE:
         return None
     sizes = {"C": C, "F": F, "H": H, "W": W, "KH": KH, "KW": KW}
     kernels = library(SOURCE, REAL=REAL[x.dtype.name], BAND=band(**sizes, itemsize=x.itemsize), **sizes)
@@ -111,6 +115,14 @@ def band(C, F, H, W, KH, KW, itemsize):
 
     fitting = [rows for rows in range(1, h + 1) if C * (KH + 1) * (KW + 1) * vectors(rows) * 64 <= BYTES_OF_PATCHES]
     return min(fitting or [1], key=lambda rows: (-(-h // rows) * vectors(rows), -rows))
+
+
+def contiguous(a, shape, dtype):
+    """`a`, or a copy, in this shape and dtype. The loops get addresses, so that nobody would notice another one.
+
+    Raises: ValueError if it has another shape.
+    """
+    return np.ascontiguousarray(np.broadcast_to(a, shape), dtype)
 
 
 def whole_strides(a):

@@ -132,10 +132,12 @@ int backward(int64_t N, int64_t n, const REAL *dy, const REAL *x, const REAL *P,
             REAL size = d * x[r * n + i] < 0 ? -d * x[r * n + i] : d * x[r * n + i];
             largest = size > largest ? size : largest;
         }
-    REAL scale = largest > 0 && largest < (REAL)INFINITY ? (REAL)exp2(floor(log2(largest))) : 1, inverse = 1 / scale;
+    /* Sums of subnormal numbers take long, and their quotients may underflow: t is scaled, and what is tiny beside its
+    largest is left out. A division: 1 / scale may overflow. */
+    REAL scale = largest > 0 && largest < (REAL)INFINITY ? (REAL)exp2(floor(log2(largest))) : 1;
     for (int64_t i = 0; i < units; i++)
         for (int64_t r = 0; r < N; r++) {
-            REAL a = i < n ? dx[r * n + i] * x[r * n + i] * inverse : 0;
+            REAL a = i < n ? dx[r * n + i] * x[r * n + i] / scale : 0;
             t[(i / UNITS * N + r) * UNITS + i % UNITS] = a < (REAL)1e-20 && a > (REAL)-1e-20 ? 0 : a;
         }
     for (int64_t j = 0; j < n; j += LANES) {

@@ -41,6 +41,9 @@ class CompiledSynapse:
 
     Where they do not hold, `otherwise` does the work.
 
+    Elements of t below 1e-20 of its largest count as 0: they are smaller than the rounding of the others. Unlike in the
+    plain layer nothing is clipped in backward, and x and the weights must not change between forward and backward.
+
     Arguments:
         kernels: of kernels_for.
         otherwise: FastSynapse of the layer. Its series is asked first whether it is faster still.
@@ -56,10 +59,10 @@ class CompiledSynapse:
 
     def forward(self, x, train=False):
         self.layer.check_input(x, "N", self.layer.features)
-        alpha, beta = map(np.ascontiguousarray, self.layer.coefficients())
+        x = np.ascontiguousarray(x)
+        alpha, beta = self.coefficients(x)
         if self.otherwise.takes_few_terms(x, beta):
             return self.otherwise.forward(x, train)
-        x = np.ascontiguousarray(x)
         y, P = np.empty_like(x), np.empty_like(x)
         largest = float(np.sqrt(np.finfo(x.dtype).max))  # as the plain layer
 
@@ -76,8 +79,8 @@ class CompiledSynapse:
         if cache[0] is not self:
             return self.otherwise.backward(dy, cache)
         _, x, P = cache
-        alpha, beta = map(np.ascontiguousarray, self.layer.coefficients())
-        dy = np.ascontiguousarray(dy, x.dtype)
+        alpha, beta = self.coefficients(x)
+        dy = _contiguous(dy, x.shape, x.dtype)
         dx, parts = np.empty_like(x), self.parts(x)
         dalphas = np.empty((len(parts), *alpha.shape), x.dtype)
         dbetas = np.empty((len(parts), *beta.shape), x.dtype)
@@ -89,6 +92,12 @@ class CompiledSynapse:
 
         _done(part, parts)
         return dx, self.layer.gradients(_sum(dalphas), _sum(dbetas))
+
+    def coefficients(self, x):
+        """alpha and beta as the loops take them."""
+        n = x.shape[1]
+        shapes = (n,), (n, n)
+        return [_contiguous(a, shape, x.dtype) for a, shape in zip(self.layer.coefficients(), shapes, strict=True)]
 
     def parts(self, x):
         """Slices of rows, one for each thread that is worth starting."""
@@ -106,6 +115,11 @@ def kernels_for(layer):
         kernels.forward.argtypes = [_number, _number, *[_array] * 3, ctypes.c_double, *[_array] * 2]
         kernels.backward.argtypes = [_number, _number, *[_array] * 8]
     return kernels
+
+
+def _contiguous(a, shape, dtype):
+    """The loops get addresses, so that nobody would notice another shape or dtype. Raises: ValueError (shape)."""
+    return np.ascontiguousarray(np.broadcast_to(a, shape), dtype)
 
 
 def _done(part, parts):

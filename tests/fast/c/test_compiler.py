@@ -1,13 +1,14 @@
 """What is compiled, when, and where it is kept."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from fast.c import compiled
-from synann_np.fast.c import compiler
+from synann_np.fast.c import compiler, working_compiler
 from synann_np.fast.c.compiler import find_compiler, library
 
 
@@ -16,11 +17,17 @@ def source(tmp_path, monkeypatch):
     """A C file, a cache of its own, and no memory of what was loaded before."""
     compiled.require()
     monkeypatch.setenv("SYNANN_CACHE", str(tmp_path / "cache"))
-    compiler._load.cache_clear()
+    forget()
     path = tmp_path / "answer.c"
     path.write_text("int answer(void) { return ANSWER; }\n")
     yield path
+    forget()
+
+
+def forget():
+    """What was loaded, and what failed."""
     compiler._load.cache_clear()
+    compiler._failed.clear()
 
 
 def kept(tmp_path):
@@ -31,6 +38,7 @@ def test_each_set_of_constants_is_compiled_once_and_then_read_from_the_cache(sou
     assert library(source, ANSWER=42).answer() == 42
     assert library(source, ANSWER=6).answer() == 6
     assert len(kept(tmp_path)) == 2
+    assert all(path.suffix == ".so" for path in kept(tmp_path))
     compiler._load.cache_clear()
     monkeypatch.setattr(compiler, "_compile", None)  # would be called, and fail
     assert library(source, ANSWER=42).answer() == 42
@@ -50,13 +58,21 @@ def in_another_process(source):
     return subprocess.Popen([sys.executable, "-c", program], env=os.environ, **pipes)
 
 
-def test_a_file_of_the_cache_that_was_cut_off_is_made_again(source, tmp_path):
+@pytest.mark.parametrize("damage", ["cut off at 100", "cut off in the middle", "its second half zero", "a bit"])
+def test_a_damaged_file_of_the_cache_is_made_again(source, tmp_path, damage):
     assert in_another_process(source).communicate() == (b"7\n", b"")
     (path,) = kept(tmp_path)
-    path.write_bytes(path.read_bytes()[:100])
-    assert library(source, ANSWER=7).answer() == 7
-    assert kept(tmp_path) == [path]
-    assert len(path.read_bytes()) > 100
+    whole = path.read_bytes()
+    half = len(whole) // 2
+    damaged = {
+        "cut off at 100": whole[:100],
+        "cut off in the middle": whole[:half],
+        "its second half zero": whole[:half] + bytes(len(whole) - half),
+        "a bit": whole[:half] + bytes([whole[half] ^ 1]) + whole[half + 1 :],
+    }
+    path.write_bytes(damaged[damage])
+    assert in_another_process(source).communicate() == (b"7\n", b"")  # it would die of some of these
+    assert path.read_bytes() == whole
 
 
 def test_a_source_that_does_not_compile_is_told_once_and_is_no_library(source):
@@ -64,6 +80,7 @@ def test_a_source_that_does_not_compile_is_told_once_and_is_no_library(source):
     with pytest.warns(RuntimeWarning, match=r"answer\.c is not compiled, NumPy does it(.|\n)*nobody_knows"):
         assert library(source, ANSWER=42) is None
     assert library(source, ANSWER=42) is None  # a second warning would be an error
+    assert library(source, ANSWER=43) is None  # and with other constants it is not tried again
 
 
 def test_nothing_is_compiled_where_the_user_says_so(source, monkeypatch):
@@ -74,13 +91,46 @@ def test_nothing_is_compiled_where_the_user_says_so(source, monkeypatch):
 
 def test_the_environment_names_the_compiler(monkeypatch):
     compiled.require()
-    monkeypatch.setenv("CC", "no_such_compiler")
-    assert find_compiler() is None
     monkeypatch.setenv("CC", "cc -DNEVER_USED")
     assert find_compiler().command[:2] == ["cc", "-DNEVER_USED"]
     with_option = find_compiler().fingerprint
     monkeypatch.delenv("CC")
     assert find_compiler().fingerprint != with_option
+
+
+@pytest.mark.parametrize("name", ["no_such_compiler", " ", "true", "echo", "'", "false"])
+def test_a_name_that_is_no_compiler_is_told_once(name, monkeypatch):
+    monkeypatch.setenv("CC", name)
+    compiler._try_compilers.cache_clear()
+    with pytest.warns(RuntimeWarning, match=f"CC, {re.escape(repr(name))}, is no C compiler"):
+        assert find_compiler() is None
+    assert find_compiler() is None
+
+
+def test_a_compiler_whose_libraries_cannot_be_loaded_is_not_a_working_one(source, monkeypatch):
+    monkeypatch.setattr(compiler, "_compile", lambda *_: source)
+    with pytest.warns(RuntimeWarning, match="not compiled"):
+        assert working_compiler() is None
+
+
+def test_without_a_home_nothing_is_left_in_the_working_directory(source, tmp_path, monkeypatch):
+    for name in ("SYNANN_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what it does for a user whom nobody knows
+    monkeypatch.chdir(tmp_path)
+    assert library(source, ANSWER=42).answer() == 42
+    assert [path.name for path in tmp_path.iterdir()] == ["answer.c"]
+
+
+def test_a_fork_that_ends_takes_nothing_along(source, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    program = (
+        "import os; from synann_np.fast.c import library, compiler;"
+        f"library({str(source)!r}, ANSWER=1); child = os.fork(); child or exit(); os.waitpid(child, 0);"
+        f"print(library({str(source)!r}, ANSWER=2).answer())"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (run.stdout, run.stderr) == (b"2\n", b"")
 
 
 def test_a_cache_that_others_can_write_to_is_not_used(source, tmp_path):

@@ -11,7 +11,9 @@ import pytest
 
 from fast.c.compiled import compiled_conv_pool_relu, require
 from fast.test_conv_pool_relu import plain
-from synann_np.fast.c.conv_pool_relu import BYTES_OF_PATCHES, band, kernels_for
+from synann_np.fast.blocks import MOST_COMPILED, ConvPoolReluBlock
+from synann_np.fast.c.conv_pool_relu import BYTES_OF_PATCHES, CompiledConvPoolRelu, band, kernels_for
+from synann_np.fast.conv_pool_relu import ConvPoolRelu
 from synann_np.layers import Conv2d
 
 
@@ -98,6 +100,52 @@ def test_arrays_may_lie_in_memory_in_any_way():
         dx_2, grads_2 = block.backward(order(dy), cache_2)
         for a, b in ((y, y_2), (dx, dx_2), *((grads[key], grads_2[key]) for key in grads)):
             assert np.array_equal(a, b), name
+
+
+def test_what_the_loops_get_has_the_shape_and_dtype_that_they_take_for_granted():
+    rng = np.random.default_rng(5)
+    conv, x = Conv2d(3, 4, 3, rng=rng), rng.standard_normal((2, 3, 8, 8)).astype("float32")
+    block = compiled_conv_pool_relu(conv, x)
+    y, cache = block.forward(x)
+    dy = rng.standard_normal(y.shape).astype("float32")
+    dx, grads = block.backward(dy, cache)
+    dx_broadcast, _ = block.backward(dy[:, :1], cache)
+    dx_full, _ = block.backward(np.repeat(dy[:, :1], 4, axis=1), cache)
+    assert np.array_equal(dx_broadcast, dx_full)
+    with pytest.raises(ValueError, match="broadcast"):
+        block.backward(dy[:, :2], cache)
+    with pytest.raises(ValueError, match="broadcast"):
+        block.forward(x, np.ones((2, 3, 1, 1), "float32"))
+    for name in conv.params:
+        conv.params[name] = conv.params[name].astype("float64")
+    y_2, cache = block.forward(x)
+    dx_2, grads_2 = block.backward(dy.astype("float64"), cache)
+    for a, b in ((y, y_2), (dx, dx_2), (grads["weight"], grads_2["weight"])):
+        assert np.array_equal(a, b)
+        assert b.dtype == "float32"
+    conv.params["weight"] = conv.params["weight"][:3]
+    with pytest.raises(ValueError, match="broadcast"):
+        block.forward(x)
+
+
+def test_a_sum_over_many_windows_keeps_its_digits():
+    conv = Conv2d(1, 1, 1, rng=np.random.default_rng(0))
+    conv.params["weight"][...] = 1.0
+    x = np.full((20, 1, 128, 128), 1.0, "float32")
+    conv.params["bias"][...] = 1.0
+    _, cache = compiled_conv_pool_relu(conv, x).forward(x)
+    _, grads = compiled_conv_pool_relu(conv, x).backward(np.full((20, 1, 64, 64), 0.1, "float32"), cache)
+    assert abs(grads["bias"][0] / (20 * 64 * 64 * np.float32(0.1)) - 1) < 1e-7
+
+
+def test_only_some_sizes_of_images_are_compiled_for_a_layer():
+    """The compiler takes as long as some hundred steps: not for pictures that all have other sizes."""
+    require()
+    block = ConvPoolReluBlock("conv", Conv2d(1, 1, 1), None, True)
+    for side in range(2, 2 + MOST_COMPILED + 2):
+        block.forward(np.zeros((1, 1, side, side), "float32"), False, 0, 0)
+    kinds = [type(way) for way in block.ways.values()]
+    assert kinds == [CompiledConvPoolRelu] * MOST_COMPILED + [ConvPoolRelu] * 2
 
 
 def test_a_nan_is_not_hidden_by_the_maximum_nor_by_relu():

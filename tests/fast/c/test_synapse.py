@@ -115,6 +115,41 @@ def test_a_product_that_underflows_is_zero_and_harms_nothing():
         assert np.abs(computed - true).max() <= 2e-6 * np.abs(true).max()
 
 
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e-39), ("float32", 1e-30), ("float64", 1e-310)])
+def test_gradients_next_to_the_smallest_numbers_are_finite_and_right(dtype, size):
+    layer, x, dy = build(softmax_rows, small_beta, 6, 8, dtype)
+    compiled = compiled_synapse(layer)
+    with np.errstate(under="ignore"):
+        dy = (size * dy).astype(dtype)
+        _, cache = compiled.forward(x)
+        assert cache[0] is compiled
+        dx, grads = compiled.backward(dy, cache)
+        dx_plain, grads_plain = layer.backward(dy, layer.forward(x)[1])
+        step = float(np.finfo(dtype).smallest_subnormal)
+        for computed, true in ((dx, dx_plain), (grads["beta"], grads_plain["beta"])):
+            assert np.abs(computed - true).max() <= 1e-5 * np.abs(true).max() + 20 * step
+
+
+def test_what_the_loops_get_has_the_shape_and_dtype_that_they_take_for_granted():
+    layer, x, dy = build(softmax_rows, small_beta, 6, 8, "float32")
+    compiled = compiled_synapse(layer)
+    _, cache = compiled.forward(x)
+    dx, grads = compiled.backward(dy, cache)
+    dx_2, _ = compiled.backward(dy[:, :1], cache)  # is broadcast, as by the plain layer
+    assert np.allclose(dx_2, layer.backward(dy[:, :1], layer.forward(x)[1])[0], rtol=1e-5, atol=1e-7)
+    with pytest.raises(ValueError, match="broadcast"):
+        compiled.backward(dy[:3], cache)
+    for name in ("alpha", "beta"):
+        layer.params[name] = layer.params[name].astype("float64")
+    _, cache = compiled.forward(x)
+    dx_2, grads_2 = compiled.backward(dy, cache)
+    assert np.array_equal(dx, dx_2)
+    assert np.array_equal(grads["beta"], grads_2["beta"])
+    layer.params["beta"] = layer.params["beta"][:4]
+    with pytest.raises(ValueError, match="broadcast"):
+        compiled.forward(x)
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_change_nothing_but_roundings_and_repeat_the_same_bits(threads, monkeypatch):
     layer, x, dy = build(softmax_rows, small_beta, 50, 40, "float32")
