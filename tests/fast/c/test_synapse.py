@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fast.c.compiled import compiled_synapse, require
-from fast.test_synapse import CASES, build, in_float64, small_beta, softmax_rows
+from fast.test_synapse import CASES, build, compare_with_formula, in_float64, small_beta, softmax_rows
 from synann_np.fast.c import synapse as c_synapse
 from synann_np.fast.fuse import fast_synapse
 from synann_np.gradcheck import check_layer
@@ -31,24 +31,9 @@ def by_loops(compiled, x):
 def test_values_and_gradients_equal_the_formula(name, N, n, dtype, tolerance):
     x_of, beta_of, _ = CASES[name]
     layer, x, dy = build(x_of, beta_of, N, n, dtype)
-    x_before, dy_before = x.copy(), dy.copy()
     compiled = compiled_synapse(layer)
-    y, cache = compiled.forward(x)
-    dx, grads = compiled.backward(dy, cache)
-    y_true, dx_true, grads_true = in_float64(layer, x, dy)
-    if cache[0] is not compiled:
-        tolerance = 1e-5 if dtype == "float32" else tolerance  # that of what is asked instead
-    for tensor, computed, true in (
-        ("y", y, y_true),
-        ("dx", dx, dx_true),
-        ("dalpha", grads["alpha"], grads_true["alpha"]),
-        ("dbeta", grads["beta"], grads_true["beta"]),
-    ):
-        assert computed.dtype == dtype, tensor
-        assert np.abs(computed - true).max() <= tolerance * np.abs(true).max(), tensor
-    assert grads.keys() == layer.params.keys()
-    assert np.array_equal(x, x_before)
-    assert np.array_equal(dy, dy_before)
+    other = 1e-5 if dtype == "float32" else tolerance  # of what is asked instead
+    compare_with_formula(compiled, layer, x, dy, lambda cache: tolerance if cache[0] is compiled else other)
 
 
 @pytest.mark.parametrize("name", CASES)
