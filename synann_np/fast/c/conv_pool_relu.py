@@ -66,7 +66,9 @@ class CompiledConvPoolRelu:
         """dy (N, F, h, w) -> dx (None without input_gradient), {"weight", "bias"}."""
         x, m, won = cache
         N, C, H, W = x.shape
-        dy = whole_strides(np.broadcast_to(dy, won.shape).astype(x.dtype, copy=False))
+        if dy.shape != won.shape or dy.dtype != x.dtype:
+            dy = contiguous(dy, won.shape, x.dtype)
+        dy = whole_strides(dy)
         weight, bias = self.weights(x.dtype)
         dweight, dbias = np.empty_like(weight), np.empty(len(weight), x.dtype)
         memory = None
@@ -122,7 +124,9 @@ def contiguous(a, shape, dtype):
 
     Raises: ValueError if it has another shape.
     """
-    return np.ascontiguousarray(np.broadcast_to(a, shape), dtype)
+    if a.shape != shape:
+        a = np.broadcast_to(a, shape)
+    return np.ascontiguousarray(a, dtype)
 
 
 def whole_strides(a):

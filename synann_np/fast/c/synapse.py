@@ -119,7 +119,9 @@ def kernels_for(layer):
 
 def _contiguous(a, shape, dtype):
     """The loops get addresses, so that nobody would notice another shape or dtype. Raises: ValueError (shape)."""
-    return np.ascontiguousarray(np.broadcast_to(a, shape), dtype)
+    if a.shape != shape:
+        a = np.broadcast_to(a, shape)
+    return np.ascontiguousarray(a, dtype)
 
 
 def _done(part, parts):
