@@ -29,7 +29,7 @@ def draw(result, path):
     """Bars: a training step, and the synapse layer by size."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = Figure(figsize=(13, 4), layout="constrained")
     machine = result["machine"]
     figure.suptitle(f"{machine['cpu']}, {machine['threads']} threads, {machine['date']}", fontsize=10)
     left, right = figure.subplots(1, 2)
@@ -49,7 +49,7 @@ def draw(result, path):
         right.set(
             xscale="log", yscale="log", xlabel="n", ylabel="ms", title="synapse layer, forward + backward, batch 128"
         )
-        right.legend(fontsize=7)
+        right.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines, not over them
     figure.savefig(path, dpi=120)
 
 
