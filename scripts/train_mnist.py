@@ -62,7 +62,8 @@ def train(args):
     optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
     settings = {key: getattr(args, key) for key in HYPERPARAMETERS} | {"schedule_epochs": schedule_epochs(args)}
     in_c = args.engine == "fast" and not args.check_finite and backend.name == "numpy"
-    compiler = str(fast.working_compiler()) if in_c else None
+    found = fast.working_compiler() if in_c else None
+    compiler = found and str(found)
     identity = run_identity(settings | {"C compiler": compiler}, model, data)
     out = args.out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     saving = {

@@ -9,6 +9,7 @@ import sys
 import weakref
 
 from ..backend import Backend
+from .c.compiler import working_compiler
 from .shared_memory import LEAVE, SharedMemory, Word, wait_until
 
 PROGRAM = "import sys; sys.path[:] = {path!r}; from {package}.rank_process import main; main()"
@@ -37,6 +38,8 @@ class RankTeam:
         if self.processes:
             return
         package, fd = __name__.rpartition(".")[0], self.memory.fd
+        # All ranks compute in the same way, and one of them is enough to warn of a compiler that does not work.
+        settings = ONE_THREAD | ({} if working_compiler() else {"SYNANN_C": "0"})
         program = PROGRAM.format(path=[p or os.getcwd() for p in sys.path], package=package)
         processes = []
         self.end.detach()
@@ -47,7 +50,7 @@ class RankTeam:
             for rank in range(1, self.memory.ranks):
                 arguments = [sys.executable, "-c", program, str(fd), str(rank), str(os.getpid())]
                 pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "pass_fds": [fd]}
-                processes.append(subprocess.Popen(arguments, env=os.environ | ONE_THREAD, **pipes))
+                processes.append(subprocess.Popen(arguments, env=os.environ | settings, **pipes))
                 pickle.dump(self.layout, processes[-1].stdin)
                 processes[-1].stdin.flush()
         except BaseException:
