@@ -46,11 +46,11 @@ class Clock:
 
 
 def measure(steps):
-    """(Clock, seconds a step) after some steps to warm up."""
+    """(Clock, milliseconds a step) after some steps to warm up."""
     images, labels, *_ = load_mnist()
     labels = labels.astype("int64")
     model, optimizer, clock = fast.compile(SynaNN(), 1, input_gradient=False), SGD(0.012, 0.5), Clock()
-    for block in [*model.by_rows]:
+    for block in model.by_rows:
         for way in ("forward", "backward"):
             setattr(block, way, clock.around(f"{block.name}, {way}", getattr(block, way)))
     for way in ("forward", "backward"):

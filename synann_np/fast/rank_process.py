@@ -15,6 +15,15 @@ from .pixels import are_pixels
 from .shared_memory import BACKWARD, DESCRIBE, FORWARD, LEAVE, Batch, SharedMemory, Word, wait_until
 
 
+def forward_of_rank(rank, batch, x, blocks, dtype, train, step):
+    """The rows of a rank, x, through the blocks; y goes into the batch. Returns the caches."""
+    rows = batch.rows[rank]
+    if rank and train and not are_pixels(x):  # a cache may hold x, and the next call writes there
+        x = x.copy()
+    batch.y[rows], caches = forward_by_rows(blocks, x, dtype, train, step, rows.start, keep=train)
+    return caches
+
+
 def main():
     """The program of the process. Arguments: file descriptor of the memory, number of the rank, process of rank 0."""
     fd, rank, parent = map(int, sys.argv[1:])
@@ -62,12 +71,7 @@ class _Rank:
         if N not in self.batches:
             self.batches[N] = Batch(self.memory, N, *self.rows)
         batch = self.batches[N]
-        rows = batch.rows[self.rank]
-        x, dtype = batch.x[self.rank], self.memory.dtype
-        if train and not are_pixels(x):  # a cache may hold x, and the next call writes there
-            x = x.copy()
-        y, caches = forward_by_rows(self.blocks, x, dtype, train, step, rows.start, keep=train)
-        batch.y[rows] = y
+        caches = forward_of_rank(self.rank, batch, batch.x[self.rank], self.blocks, self.memory.dtype, train, step)
         if train:
             self.caches[words[Word.CALL]] = batch, caches
 

@@ -5,9 +5,9 @@ import time
 
 import numpy as np
 
-from .blocked import Blocked, backward_by_rows, forward_by_rows
+from .blocked import Blocked, backward_by_rows
 from .pace import Pace
-from .pixels import are_pixels
+from .rank_process import forward_of_rank
 from .shared_memory import BACKWARD, FORWARD, Word
 from .shared_rows import SharedRows
 
@@ -119,12 +119,7 @@ class Ranked(Blocked):
         call.caches = [self.team.order(FORWARD, lambda: self._forward_part(batch, 0, own, train, step))]
 
     def _forward_part(self, batch, rank, x, train, step):
-        """Caches of the rows of a rank, done here; y into the batch."""
-        rows = batch.rows[rank]
-        if rank and train and not are_pixels(x):  # a cache may hold x, and the next call writes there
-            x = x.copy()
-        batch.y[rows], caches = forward_by_rows(self.by_rows, x, self.dtype, train, step, rows.start, keep=train)
-        return caches
+        return forward_of_rank(rank, batch, x, self.by_rows, self.dtype, train, step)
 
     def _backward(self, call, dy):
         if self.team.closed and call.way == TOGETHER:

@@ -25,7 +25,6 @@ KH by KW kernel, BAND pooling rows whose patches are gathered at a time. */
 #define VECTORS(n) (UP(n, LANES) / LANES)
 #define POWER(n) ((n) <= 1 ? 1 : (n) <= 2 ? 2 : (n) <= 4 ? 4 : (n) <= 8 ? 8 : 16) /* 2^k ≥ n, at most 16 */
 
-
 /* A row of a patch with the channels innermost, (KW, CP), as vectors: no wider than needed, at any address. */
 #define CP (C <= LANES ? POWER(C) : UP(C, LANES)) /* channels with padding */
 #define ROW_LANES LEAST(LANES, POWER(KW * CP))
@@ -195,7 +194,8 @@ INLINE void add_dweight(struct backward_memory *m, int f, int i, int rows, int v
         UNROLL for (int one = 0; one < WINDOWS_AT_ONCE; one++) {
             const REAL *x = m->x + m->pixel[k + one] + i * W * CP + v * ROW_LANES, dy = m->dy[k + one];
             UNROLL for (int r = 0; r < rows; r++)
-                UNROLL for (int c = 0; c < columns; c++) sum[one][r][c] += dy * *(row_vec *)(x + r * W * CP + c * ROW_LANES);
+                UNROLL for (int c = 0; c < columns; c++)
+                    sum[one][r][c] += dy * *(row_vec *)(x + r * W * CP + c * ROW_LANES);
         }
     UNROLL for (int one = 0; one < WINDOWS_AT_ONCE; one++)
         UNROLL for (int r = 0; r < rows; r++)

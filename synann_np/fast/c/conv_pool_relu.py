@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .arrays import REAL, address, contiguous, strided, whole_strides
 from .compiler import library
 
 SOURCE = Path(__file__).with_suffix(".c")
-REAL = {"float32": "float", "float64": "double"}
 LARGEST_KERNEL = 81  # pixels; their loops are unrolled
 LARGEST_IMAGE = 2**24  # elements: offsets in it are C's int
 BYTES_OF_PATCHES = 2**15  # gathered at a time: two thirds of a cache of the first level, or one of them
@@ -31,7 +31,7 @@ class CompiledConvPoolRelu:
     y is 0, whatever x.
 
     Backward: of the four outputs of a window only the first of the largest gets a gradient, and only where y > 0. So
-    with (a*, b*) that winner, kept as one byte a window, and the sums going over the other windows only,
+    with (a*, b*) that winner, kept as one byte a window, and all sums going over the windows that have one,
 
         d_f,hw      = m_f dy_f,hw
         dbias_f     = Σ_n,hw d_f,hw
@@ -117,31 +117,6 @@ def band(C, F, H, W, KH, KW, itemsize):
 
     fitting = [rows for rows in range(1, h + 1) if C * (KH + 1) * (KW + 1) * vectors(rows) * 64 <= BYTES_OF_PATCHES]
     return min(fitting or [1], key=lambda rows: (-(-h // rows) * vectors(rows), -rows))
-
-
-def contiguous(a, shape, dtype):
-    """`a`, or a copy, in this shape and dtype. The loops get addresses, so that nobody would notice another one.
-
-    Raises: ValueError if it has another shape.
-    """
-    if a.shape != shape:
-        a = np.broadcast_to(a, shape)
-    return np.ascontiguousarray(a, dtype)
-
-
-def whole_strides(a):
-    """`a`, or a copy if elements do not lie whole numbers of elements apart."""
-    return a if all(s % a.itemsize == 0 for s in a.strides) else np.ascontiguousarray(a)
-
-
-def strided(a):
-    """Address and strides in elements, as the loops take them."""
-    return a.ctypes.data, *(s // a.itemsize for s in a.strides)
-
-
-def address(a):
-    """Of the first element; None, which is NULL, for None."""
-    return None if a is None else a.ctypes.data
 
 
 def _check(done):

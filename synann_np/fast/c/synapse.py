@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .arrays import REAL, contiguous
 from .compiler import library
 
 SOURCE = Path(__file__).with_suffix(".c")
-REAL = {"float32": "float", "float64": "double"}
 FACTORS_A_THREAD = 2**22  # N n² of a thread that takes much longer than its start
 
 _number, _array = ctypes.c_int64, ctypes.c_void_p
@@ -80,7 +80,7 @@ class CompiledSynapse:
             return self.otherwise.backward(dy, cache)
         _, x, P = cache
         alpha, beta = self.coefficients(x)
-        dy = _contiguous(dy, x.shape, x.dtype)
+        dy = contiguous(dy, x.shape, x.dtype)
         dx, parts = np.empty_like(x), self.parts(x)
         dalphas = np.empty((len(parts), *alpha.shape), x.dtype)
         dbetas = np.empty((len(parts), *beta.shape), x.dtype)
@@ -97,7 +97,7 @@ class CompiledSynapse:
         """alpha and beta as the loops take them."""
         n = x.shape[1]
         shapes = (n,), (n, n)
-        return [_contiguous(a, shape, x.dtype) for a, shape in zip(self.layer.coefficients(), shapes, strict=True)]
+        return [contiguous(a, shape, x.dtype) for a, shape in zip(self.layer.coefficients(), shapes, strict=True)]
 
     def parts(self, x):
         """Slices of rows, one for each thread that is worth starting."""
@@ -115,13 +115,6 @@ def kernels_for(layer):
         kernels.forward.argtypes = [_number, _number, *[_array] * 3, ctypes.c_double, *[_array] * 2]
         kernels.backward.argtypes = [_number, _number, *[_array] * 8]
     return kernels
-
-
-def _contiguous(a, shape, dtype):
-    """The loops get addresses, so that nobody would notice another shape or dtype. Raises: ValueError (shape)."""
-    if a.shape != shape:
-        a = np.broadcast_to(a, shape)
-    return np.ascontiguousarray(a, dtype)
 
 
 def _done(part, parts):
