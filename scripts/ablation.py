@@ -19,12 +19,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from synann_np import fast
-from synann_np.ablation import report as ablation_report
-from synann_np.ablation.training import is_same_run, run
-from synann_np.ablation.variants import VARIANTS
-from synann_np.atomic_file import write_atomically
-from synann_np.broken_pipe import end_with_the_reader
 from synann_np.data import DataError, load_mnist
+from synann_np.programs.ablation import report as ablation_report
+from synann_np.programs.ablation.training import is_same_run, run
+from synann_np.programs.ablation.variants import VARIANTS
+from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.storage.atomic_file import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 

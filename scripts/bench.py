@@ -38,7 +38,7 @@ from benchmarks.cases import BATCH, LAYER_INPUTS
 from benchmarks.gpu_command import PARTS, run_on_gpu
 from benchmarks.report import draw, markdown
 from synann_np import fast
-from synann_np.broken_pipe import end_with_the_reader
+from synann_np.programs.broken_pipe import end_with_the_reader
 
 ROOT = Path(__file__).resolve().parents[1]
 TUNED = {"MALLOC_MMAP_THRESHOLD_": 2**30, "MALLOC_TRIM_THRESHOLD_": 2**30, "MALLOC_TOP_PAD_": 2**26}

@@ -9,9 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from synann_np.broken_pipe import end_with_the_reader
-from synann_np.pictures.runs import accuracy_curves
-from synann_np.runs.comparison import group, read_run, table
+from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.pictures.runs import accuracy_curves
+from synann_np.programs.runs.comparison import group, read_run, table
 
 
 def main(argv=None):

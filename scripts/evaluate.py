@@ -11,11 +11,11 @@ import numpy as np
 
 import synann_np
 from synann_np.backend import BackendError
-from synann_np.broken_pipe import end_with_the_reader
-from synann_np.checkpoint import CheckpointError
 from synann_np.data import DataError, load_mnist
-from synann_np.digits.classify import confusion_matrix, probabilities, worst_mistakes
-from synann_np.pictures.classification import evaluation_picture
+from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.digits.classify import confusion_matrix, probabilities, worst_mistakes
+from synann_np.programs.pictures.classification import evaluation_picture
+from synann_np.storage.checkpoint import CheckpointError
 
 
 def main(argv=None):

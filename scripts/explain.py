@@ -12,13 +12,13 @@ import numpy as np
 
 import synann_np
 from synann_np.backend import BackendError
-from synann_np.broken_pipe import end_with_the_reader
-from synann_np.checkpoint import CheckpointError
 from synann_np.data import DataError, load_mnist, normalise
-from synann_np.digits.digit_image import to_mnist
-from synann_np.digits.photo_file import PhotoError, read_photo
-from synann_np.explain import class_shares
-from synann_np.pictures.explanations import draw_shares
+from synann_np.mathematics.explain import class_shares
+from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.digits.digit_image import to_mnist
+from synann_np.programs.digits.photo_file import PhotoError, read_photo
+from synann_np.programs.pictures.explanations import draw_shares
+from synann_np.storage.checkpoint import CheckpointError
 
 MODEL = Path(__file__).resolve().parents[1] / "examples" / "synann_mnist.safetensors"
 SHOWN = 5

@@ -22,9 +22,9 @@ from datetime import datetime
 from pathlib import Path
 
 from synann_np.backend import BackendError, get_backend
-from synann_np.broken_pipe import end_with_the_reader
-from synann_np.history import read_history
+from synann_np.programs.broken_pipe import end_with_the_reader
 from synann_np.train import EvalRecord
+from synann_np.training.history import read_history
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("environment", "tests", "training", "benchmark")

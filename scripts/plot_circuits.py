@@ -7,8 +7,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from synann_np.broken_pipe import end_with_the_reader
-from synann_np.pictures.circuits import draw_adapting_diagram, draw_flip_diagram, draw_full_adder, draw_training
+from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.pictures.circuits import (
+    draw_adapting_diagram,
+    draw_flip_diagram,
+    draw_full_adder,
+    draw_training,
+)
 
 PICTURES = {
     "full_adder.png": draw_full_adder,

@@ -12,9 +12,9 @@ import sys
 
 import numpy as np
 
-from synann_np.broken_pipe import end_with_the_reader
-from synann_np.odds import odds_ratio_interval, table_odds_ratio
-from synann_np.pictures.forest_plot import draw_forest
+from synann_np.mathematics.odds import odds_ratio_interval, table_odds_ratio
+from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.pictures.forest_plot import draw_forest
 
 # (cases, controls) that smoked so much, against (cases, controls) that did not smoke
 MEN = (2, 27)

@@ -7,8 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from synann_np.broken_pipe import end_with_the_reader
-from synann_np.pictures.synapses import draw_bose_einstein, draw_flip, draw_surface, draw_surprisal_curves
+from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.pictures.synapses import draw_bose_einstein, draw_flip, draw_surface, draw_surprisal_curves
 
 PICTURES = {
     "synapse_surface.png": draw_surface,

@@ -13,12 +13,12 @@ import numpy as np
 
 import synann_np
 from synann_np.backend import BackendError
-from synann_np.broken_pipe import end_with_the_reader
-from synann_np.checkpoint import CheckpointError
-from synann_np.digits.classify import best_classes, probabilities
-from synann_np.digits.digit_image import to_mnist
-from synann_np.digits.photo_file import PhotoError, find_photos, read_photo
-from synann_np.pictures.classification import digit_sheet
+from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.digits.classify import best_classes, probabilities
+from synann_np.programs.digits.digit_image import to_mnist
+from synann_np.programs.digits.photo_file import PhotoError, find_photos, read_photo
+from synann_np.programs.pictures.classification import digit_sheet
+from synann_np.storage.checkpoint import CheckpointError
 
 AT_A_TIME = 100
 

@@ -8,10 +8,10 @@ import sys
 
 import numpy as np
 
-from synann_np.augment import Augment
-from synann_np.broken_pipe import end_with_the_reader
 from synann_np.data import DataError, load_mnist
-from synann_np.pictures.samples import sample_grid
+from synann_np.data.augment import Augment
+from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.pictures.samples import sample_grid
 
 VERSIONS = 8
 STRENGTHS = {

@@ -6,9 +6,9 @@ python scripts/show_data.py [--data-dir DIR] [--out samples.png]
 import argparse
 import sys
 
-from synann_np.broken_pipe import end_with_the_reader
 from synann_np.data import DataError, class_counts, load_mnist
-from synann_np.pictures.samples import sample_grid
+from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.pictures.samples import sample_grid
 
 
 def main(argv=None):

@@ -16,8 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from synann_np.broken_pipe import end_with_the_reader
 from synann_np.data import load_mnist
+from synann_np.programs.broken_pipe import end_with_the_reader
 
 TRAIN = Path(__file__).resolve().parent / "train_mnist.py"
 FILES = ("last.safetensors", "best.safetensors", "history.jsonl")

@@ -14,11 +14,11 @@ from collections import defaultdict
 import numpy as np
 
 from synann_np import fast
-from synann_np.broken_pipe import end_with_the_reader
 from synann_np.data import batches, load_mnist
 from synann_np.losses import nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
+from synann_np.programs.broken_pipe import end_with_the_reader
 
 BATCH, WARM_UP = 100, 20
 

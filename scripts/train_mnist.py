@@ -20,24 +20,24 @@ from tqdm import tqdm
 
 import synann_np
 from synann_np import fast
-from synann_np.atomic_file import write_atomically
 from synann_np.backend import BackendError, get_backend
-from synann_np.broken_pipe import end_with_the_reader
-from synann_np.check_finite import check_finite
 from synann_np.data import DataError, load_mnist, split_validation
-from synann_np.history import read_history
 from synann_np.models import MODELS
-from synann_np.pictures.training import training_curves
-from synann_np.runs.arguments import describe_settings, parse_arguments, to_json
-from synann_np.runs.folder import RunFolder
-from synann_np.runs.identity import run_identity
-from synann_np.runs.options import HYPERPARAMETERS
-from synann_np.runs.parts import make_optimizer, make_tools, schedule_epochs
-from synann_np.runs.save_interval import to_interval
-from synann_np.runs.saver import RunSaver
-from synann_np.runs.stop_signals import StopSignals
-from synann_np.runs.training_state import out_of_patience
+from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.pictures.training import training_curves
+from synann_np.programs.runs.arguments import describe_settings, parse_arguments, to_json
+from synann_np.programs.runs.folder import RunFolder
+from synann_np.programs.runs.identity import run_identity
+from synann_np.programs.runs.options import HYPERPARAMETERS
+from synann_np.programs.runs.parts import make_optimizer, make_tools, schedule_epochs
+from synann_np.programs.runs.save_interval import to_interval
+from synann_np.programs.runs.saver import RunSaver
+from synann_np.programs.runs.stop_signals import StopSignals
+from synann_np.programs.runs.training_state import out_of_patience
+from synann_np.storage.atomic_file import write_atomically
 from synann_np.train import EvalRecord, at_chance, evaluate, fit
+from synann_np.training.check_finite import check_finite
+from synann_np.training.history import read_history
 
 CHANCE_WARNING = """\
 Warning: the accuracy is still at chance after one epoch. The usual causes: a learning rate that is too high (all relus

@@ -2,48 +2,14 @@
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from .clipping import clip_grad_norm
 from .data import batches, epoch_permutation
 from .losses import nll_loss
-from .training_tools import PLAIN
-
-
-@dataclass(frozen=True)
-class TrainRecord:
-    """Loss of one batch, measured before its update.
-
-    epoch counts from 1; batch from 0; seen is the number of examples of this epoch before the batch, total of the
-    whole epoch; step the number of updates done so far, this one included.
-    """
-
-    epoch: int
-    batch: int
-    seen: int
-    total: int
-    step: int
-    loss: float
-
-
-@dataclass(frozen=True)
-class EvalRecord:
-    """Mean loss and number of right answers over a whole set, at the end of an epoch (after `step` updates)."""
-
-    epoch: int
-    step: int
-    loss: float
-    correct: int
-    total: int
-
-    @property
-    def accuracy(self):
-        return self.correct / self.total
-
-
-class NonFiniteLoss(ArithmeticError):
-    """The loss is NaN or infinite: training on would only spread it."""
+from .training.clipping import clip_grad_norm
+from .training.records import EvalRecord, NonFiniteLoss, TrainRecord
+from .training.tools import PLAIN
 
 
 def fit(

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synann_np.ablation import report as ablation_report
-from synann_np.ablation.published_listing import PublishedListing
-from synann_np.ablation.training import is_same_run, run
-from synann_np.ablation.variants import VARIANTS, build, without_synapse
 from synann_np.layers import Sigmoid, Softmax, Synapse
+from synann_np.programs.ablation import report as ablation_report
+from synann_np.programs.ablation.published_listing import PublishedListing
+from synann_np.programs.ablation.training import is_same_run, run
+from synann_np.programs.ablation.variants import VARIANTS, build, without_synapse
 
 ROOT = Path(__file__).resolve().parents[1]
 spec = importlib.util.spec_from_file_location("ablation_script", ROOT / "scripts" / "ablation.py")

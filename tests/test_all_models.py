@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from synann_np import checkpoint, fast
+from synann_np import fast
 from synann_np.losses import nll_loss
 from synann_np.models import MODELS
+from synann_np.storage import checkpoint
 
 every_model = pytest.mark.parametrize("name", MODELS)
 

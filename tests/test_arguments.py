@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import synann_np
-from synann_np.runs.arguments import parse_arguments, to_json
-from synann_np.runs.options import HYPERPARAMETERS, TAKEN_OVER
-from synann_np.runs.parts import make_augment, make_optimizer, make_schedule, schedule_epochs, to_augment
-from synann_np.runs.recipes import FOLDER, recipe_names
-from synann_np.runs.save_interval import to_interval
+from synann_np.programs.runs.arguments import parse_arguments, to_json
+from synann_np.programs.runs.options import HYPERPARAMETERS, TAKEN_OVER
+from synann_np.programs.runs.parts import make_augment, make_optimizer, make_schedule, schedule_epochs, to_augment
+from synann_np.programs.runs.recipes import FOLDER, recipe_names
+from synann_np.programs.runs.save_interval import to_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = [
@@ -172,8 +172,8 @@ def recipe(tmp_path, text):
 
 
 def test_recipes_travel_with_the_package():
-    assert Path(synann_np.__file__).parent / "recipes" == FOLDER
-    assert "synann_np = recipes/*.toml" in (FOLDER.parents[1] / "setup.cfg").read_text()
+    assert Path(synann_np.__file__).parent / "programs" / "recipes" == FOLDER
+    assert "synann_np.programs = recipes/*.toml" in (FOLDER.parents[2] / "setup.cfg").read_text()
 
 
 def test_every_recipe_of_the_repository_can_be_used():

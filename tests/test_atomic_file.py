@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from synann_np.atomic_file import remove_leftovers, write_atomically
+from synann_np.storage.atomic_file import remove_leftovers, write_atomically
 
 
 def test_a_file_is_made_and_replaced_and_nothing_is_left_beside_it(tmp_path):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from synann_np.check_finite import NotFinite, check_finite
 from synann_np.layers import Dropout, Linear, LogSoftmax, ReLU
 from synann_np.sequential import Sequential
+from synann_np.training.check_finite import NotFinite, check_finite
 
 
 @pytest.fixture

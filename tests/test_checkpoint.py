@@ -9,9 +9,8 @@ import pytest
 
 import strict_device
 import synann_np
-from synann_np import checkpoint, layers, model_config
+from synann_np import layers
 from synann_np.backend import BackendError, get_backend
-from synann_np.checkpoint import CheckpointError, read_checkpoint, restore_optimizer
 from synann_np.layers import (
     RNN,
     BatchNorm1d,
@@ -33,10 +32,12 @@ from synann_np.layers import (
 )
 from synann_np.models import SynaNN
 from synann_np.optim import SGD, Adam, AdamW
-from synann_np.safetensors_file import encode, read
 from synann_np.sequential import Sequential
+from synann_np.storage import checkpoint, model_config
+from synann_np.storage.checkpoint import CheckpointError, read_checkpoint, restore_optimizer
+from synann_np.storage.safetensors_file import encode, read
 from synann_np.train import train_step
-from synann_np.weight_average import WeightAverage
+from synann_np.training.weight_average import WeightAverage
 
 
 def every_layer(rng, dtype="float32"):

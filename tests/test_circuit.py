@@ -9,13 +9,13 @@ import pytest
 from scipy.optimize import fsolve
 
 import strict_device
-from synann_np.circuit import Circuit, CircuitError, CircuitSimulator, draw_circuit, fit_response, library
-from synann_np.circuit.layout import lay_out
 from synann_np.gradcheck import check_layer, numeric_gradient
 from synann_np.layers import Synapse
+from synann_np.mathematics.circuit import Circuit, CircuitError, CircuitSimulator, draw_circuit, fit_response, library
+from synann_np.mathematics.circuit.layout import lay_out
+from synann_np.mathematics.synapse_function import synapse
 from synann_np.optim import SGD
-from synann_np.pictures.circuits import adaptation_target
-from synann_np.synapse_function import synapse
+from synann_np.programs.pictures.circuits import adaptation_target
 
 BITS = (0.0, 1.0)
 

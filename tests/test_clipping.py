@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import strict_device
-from synann_np.clipping import clip_grad_norm
+from synann_np.training.clipping import clip_grad_norm
 
 
 def some_grads(rng, dtype="float64"):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from synann_np.history import to_line
-from synann_np.pictures.runs import accuracy_curves
-from synann_np.runs.comparison import group, read_run, table
+from synann_np.programs.pictures.runs import accuracy_curves
+from synann_np.programs.runs.comparison import group, read_run, table
 from synann_np.train import EvalRecord
+from synann_np.training.history import to_line
 
 ROOT = Path(__file__).resolve().parents[1]
 

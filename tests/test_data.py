@@ -18,11 +18,12 @@ import pytest
 from hypothesis import strategies as st
 
 import strict_device
-from synann_np import data, download
+from synann_np import data
 from synann_np.data import (
     DataError,
     batches,
     class_counts,
+    download,
     epoch_permutation,
     load_mnist,
     normalise,
@@ -294,7 +295,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 def mirror(tmp_path, parts, monkeypatch):
     """A running mirror of a tiny data set, an empty cache, and a package without its repository."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(data, "REPOSITORY_DATA", tmp_path / "none")
+    monkeypatch.setattr("synann_np.data.mnist.REPOSITORY_DATA", tmp_path / "none")
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
     source = tmp_path / "mirror"
     source.mkdir()

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from synann_np.data import load_mnist
-from synann_np.digits.digit_image import components, otsu_threshold, to_mnist
-from synann_np.digits.photo_file import PhotoError, find_photos, read_photo
+from synann_np.programs.digits.digit_image import components, otsu_threshold, to_mnist
+from synann_np.programs.digits.photo_file import PhotoError, find_photos, read_photo
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 
 import strict_device
 from layers.standard import assert_close
-from synann_np.explain import class_shares, unit_shares
 from synann_np.layers import BatchNorm1d, Linear, LogSoftmax, Softmax, Synapse
+from synann_np.mathematics.explain import class_shares, unit_shares
 from synann_np.models import SynaNN
 from synann_np.sequential import Sequential
 

@@ -11,9 +11,9 @@ import pytest
 
 import strict_device
 from synann_np import layers
-from synann_np.augment import Augment
 from synann_np.backend import BackendError, array_module, get_backend
 from synann_np.counter_random import keep_mask, random_bits
+from synann_np.data.augment import Augment
 from synann_np.layers import (
     RNN,
     BatchNorm1d,

@@ -89,7 +89,7 @@ def test_runs_that_are_alike_pass_and_others_do_not(script):
 
 def test_the_commands_take_the_arguments_that_they_are_given(script, tmp_path, monkeypatch):
     """The real scripts, asked for nothing but their own reading of the arguments."""
-    from synann_np.runs.arguments import parse_arguments
+    from synann_np.programs.runs.arguments import parse_arguments
 
     seen = []
     monkeypatch.setattr(

@@ -16,7 +16,6 @@ from fast.cuda.plain_launcher import PlainLauncher
 from stripes import stripes
 from synann_np import load
 from synann_np.backend import BackendError, get_backend
-from synann_np.checkpoint import read_checkpoint, restore_optimizer, save
 from synann_np.fast.cuda import EVALUATE, TRAIN, CupyLauncher, parameter_views, shape_of, step_sizes
 from synann_np.fast.cuda.compile import compile_for_cuda
 from synann_np.fast.cuda.model import CudaModel
@@ -25,6 +24,7 @@ from synann_np.layers import Synapse
 from synann_np.losses import nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
+from synann_np.storage.checkpoint import read_checkpoint, restore_optimizer, save
 from synann_np.train import EvalRecord, fit
 
 # The kernels of a GPU are float32 (in float64 a row would not fit its shared memory; the emulator runs that: see

@@ -2,8 +2,8 @@
 
 import pytest
 
-from synann_np.history import read_history, to_line
 from synann_np.train import EvalRecord, TrainRecord
+from synann_np.training.history import read_history, to_line
 
 RECORDS = [
     TrainRecord(epoch=1, batch=100, seen=10_000, total=60_000, step=101, loss=0.1 + 0.2),

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from synann_np.initializers import fan_in_uniform
+from synann_np.layers.initializers import fan_in_uniform
 
 
 @pytest.mark.parametrize("fan_in", [1, 25, 320])

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from scipy.stats import contingency
 
 import strict_device
-from synann_np.odds import log_odds, odds, odds_ratio, odds_ratio_interval, table_odds_ratio
-from synann_np.pictures.forest_plot import draw_forest
-from synann_np.surprisal import surprisal, surprisal_synapse
-from synann_np.synapse_function import synapse
+from synann_np.mathematics.odds import log_odds, odds, odds_ratio, odds_ratio_interval, table_odds_ratio
+from synann_np.mathematics.surprisal import surprisal, surprisal_synapse
+from synann_np.mathematics.synapse_function import synapse
+from synann_np.programs.pictures.forest_plot import draw_forest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 many = settings(deadline=None, max_examples=200)

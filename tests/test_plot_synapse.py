@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from synann_np.pictures.synapses import flip_orbits
-from synann_np.synapse_function import synapse
+from synann_np.mathematics.synapse_function import synapse
+from synann_np.programs.pictures.synapses import flip_orbits
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1] / "scripts"
 WRITTEN = {

@@ -9,9 +9,9 @@ import pytest
 
 import synann_np
 from synann_np.data import load_mnist
-from synann_np.digits.classify import best_classes, confusion_matrix, probabilities, worst_mistakes
 from synann_np.layers import Flatten, Linear
 from synann_np.models import SynaNN
+from synann_np.programs.digits.classify import best_classes, confusion_matrix, probabilities, worst_mistakes
 from synann_np.sequential import Sequential
 
 ROOT = Path(__file__).resolve().parents[1]

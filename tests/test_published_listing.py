@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import strict_device
-from synann_np.ablation.published_listing import PublishedListing
 from synann_np.gradcheck import check_layer
 from synann_np.layers import BatchNorm1d, Softmax, Synapse
+from synann_np.programs.ablation.published_listing import PublishedListing
 
 
 def listing(x, beta):

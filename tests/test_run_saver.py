@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 import synann_np
-from synann_np.checkpoint import CheckpointError, load, read_checkpoint, save
-from synann_np.history import read_history
 from synann_np.layers import BatchNorm1d, Dropout, Flatten, Linear, LogSoftmax
 from synann_np.optim import SGD
-from synann_np.runs.folder import RunFolder, RunFolderError
-from synann_np.runs.identity import PACKAGE, run_identity, source_hash
-from synann_np.runs.save_interval import Interval
-from synann_np.runs.saver import NotSaved, RunSaver
+from synann_np.programs.runs.folder import RunFolder, RunFolderError
+from synann_np.programs.runs.identity import PACKAGE, run_identity, source_hash
+from synann_np.programs.runs.save_interval import Interval
+from synann_np.programs.runs.saver import NotSaved, RunSaver
 from synann_np.sequential import Sequential
+from synann_np.storage.checkpoint import CheckpointError, load, read_checkpoint, save
 from synann_np.train import NonFiniteLoss, TrainRecord, fit
+from synann_np.training.history import read_history
 
 RNG = np.random.default_rng(3)
 DATA = [RNG.integers(0, 256, (n, 28, 28), dtype=np.uint8) for n in (37, 20)]
@@ -380,10 +380,10 @@ def test_the_identity_depends_on_every_source_file_in_every_folder(tmp_path, mon
     assert Path(synann_np.__file__).parent == PACKAGE
     original = source_hash()
     copy = shutil.copytree(PACKAGE, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr("synann_np.runs.identity.PACKAGE", copy)
+    monkeypatch.setattr("synann_np.programs.runs.identity.PACKAGE", copy)
     assert source_hash() == original
     files = sorted(copy.rglob("*.py"))
-    assert copy / "runs" / "identity.py" in files
+    assert copy / "programs" / "runs" / "identity.py" in files
     for path in files:
         content = path.read_bytes()
         path.write_bytes(content + b"#")

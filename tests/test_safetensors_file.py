@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from synann_np.safetensors_file import CheckpointError, encode, read
+from synann_np.storage.safetensors_file import CheckpointError, encode, read
 
 ARRAYS = {
     "b.wide": np.arange(6.0).reshape(2, 3),

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 import strict_device
 from synann_np.backend import get_backend
-from synann_np.circuit.scatter_add import ScatterAdd
+from synann_np.mathematics.circuit.scatter_add import ScatterAdd
 
 
 @settings(deadline=None, max_examples=100)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from synann_np.schedules import constant, cosine, one_cycle, step_decay, warm_up
+from synann_np.training.schedules import constant, cosine, one_cycle, step_decay, warm_up
 
 
 def test_a_constant_is_constant():

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from synann_np.augment import Augment
+from synann_np.data.augment import Augment
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[1] / "scripts" / "show_augmentation.py"
 
@@ -40,7 +40,7 @@ def folder(tmp_path, images):
 
 
 def test_the_picture_holds_originals_and_the_versions_of_the_first_steps(script, folder, images, monkeypatch, capsys):
-    from synann_np.pictures import samples
+    from synann_np.programs.pictures import samples
 
     shown = {}
 

@@ -88,7 +88,7 @@ def test_the_script_runs_from_the_command_line_without_a_display_or_pyplot(folde
 
 
 def test_the_picture_shows_the_first_samples_of_each_class_in_its_row(tmp_path, monkeypatch):
-    from synann_np.pictures import samples
+    from synann_np.programs.pictures import samples
 
     shown = {}
 
@@ -108,7 +108,7 @@ def test_the_picture_shows_the_first_samples_of_each_class_in_its_row(tmp_path, 
 
 
 def test_a_picture_is_replaced_as_a_whole_so_that_who_reads_the_old_one_keeps_it(tmp_path):
-    from synann_np.pictures.samples import sample_grid
+    from synann_np.programs.pictures.samples import sample_grid
 
     picture = tmp_path / "p.png"
     picture.write_bytes(b"old")
@@ -121,7 +121,7 @@ def test_a_picture_is_replaced_as_a_whole_so_that_who_reads_the_old_one_keeps_it
 def test_a_failed_picture_leaves_the_old_one_and_no_rest(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
-    from synann_np.pictures.samples import sample_grid
+    from synann_np.programs.pictures.samples import sample_grid
 
     def fail(self, file, **options):
         file.write(b"half")
@@ -138,7 +138,7 @@ def test_a_failed_picture_leaves_the_old_one_and_no_rest(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("count", "labels", "per_class"), [(0, [], 1), (2, [1], 1), (1, [1], 0)])
 def test_nothing_to_draw_is_refused(tmp_path, count, labels, per_class):
-    from synann_np.pictures.samples import sample_grid
+    from synann_np.programs.pictures.samples import sample_grid
 
     with pytest.raises(ValueError, match="nothing to draw"):
         sample_grid(np.zeros((count, 28, 28), np.uint8), np.array(labels), tmp_path / "p.png", per_class)

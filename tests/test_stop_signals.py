@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from synann_np.runs.stop_signals import StopSignals
+from synann_np.programs.runs.stop_signals import StopSignals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

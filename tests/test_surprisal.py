@@ -12,7 +12,7 @@ import strict_device
 from synann_np.backend import get_backend
 from synann_np.gradcheck import check_layer, numeric_gradient
 from synann_np.layers import Synapse
-from synann_np.surprisal import (
+from synann_np.mathematics.surprisal import (
     bose_einstein,
     conjugate_complement,
     probability,
@@ -23,7 +23,7 @@ from synann_np.surprisal import (
     surprisal_synapse_gradient,
     surprisal_synapse_hessian,
 )
-from synann_np.synapse_function import synapse
+from synann_np.mathematics.synapse_function import synapse
 
 many = settings(deadline=None, max_examples=200)
 open_unit = st.one_of(st.floats(1e-300, 1, exclude_max=True), st.sampled_from([1e-300, 1e-16, 1 - 2**-53]))

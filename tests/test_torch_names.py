@@ -6,7 +6,7 @@ import pytest
 from synann_np.layers import BatchNorm1d, BatchNorm2d, Conv2d, Flatten, Linear, ReLU
 from synann_np.models import SynaNN
 from synann_np.sequential import Sequential
-from synann_np.torch_names import from_torch, to_torch
+from synann_np.storage.torch_names import from_torch, to_torch
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

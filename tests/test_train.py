@@ -8,11 +8,11 @@ import pytest
 from synann_np.layers import Flatten, Linear, LogSoftmax
 from synann_np.models import SynaNN
 from synann_np.optim import SGD, Adam
-from synann_np.schedules import cosine
 from synann_np.sequential import Sequential
 from synann_np.train import EvalRecord, NonFiniteLoss, TrainRecord, at_chance, evaluate, fit, train_step
-from synann_np.training_tools import TrainingTools
-from synann_np.weight_average import WeightAverage
+from synann_np.training.schedules import cosine
+from synann_np.training.tools import TrainingTools
+from synann_np.training.weight_average import WeightAverage
 
 
 def bright_quadrants(n, seed=0):

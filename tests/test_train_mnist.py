@@ -11,10 +11,10 @@ import pytest
 
 from synann_np import load
 from synann_np.backend import BackendError, get_backend
-from synann_np.checkpoint import read_checkpoint
-from synann_np.history import read_history
-from synann_np.idx import read_idx
+from synann_np.data.idx import read_idx
+from synann_np.storage.checkpoint import read_checkpoint
 from synann_np.train import EvalRecord, evaluate
+from synann_np.training.history import read_history
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "train_mnist.py"
 

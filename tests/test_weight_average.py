@@ -6,7 +6,7 @@ import pytest
 import strict_device
 from synann_np.layers import BatchNorm1d, Linear
 from synann_np.sequential import Sequential
-from synann_np.weight_average import WeightAverage
+from synann_np.training.weight_average import WeightAverage
 
 
 def network(backend="numpy", dtype="float64"):

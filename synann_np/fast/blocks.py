@@ -4,8 +4,8 @@ y, cache = forward(x, train, step, first_row)     first_row: number of the part'
 dx, grads = backward(dy, cache)                   grads has dotted names, "conv1.weight"
 """
 
-from .c.conv_pool_relu import CompiledConvPoolRelu, kernels_for
 from .conv_pool_relu import ConvPoolRelu
+from .loops.conv_pool_relu import CompiledConvPoolRelu, kernels_for
 from .masks_ahead import dropout_mask
 
 MOST_COMPILED = 4  # sizes of images for each layer

@@ -3,7 +3,7 @@
 from ..layers import BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Dropout2d, MaxPool2d, ReLU, Synapse, SynapseRNN
 from .batchnorm_relu import BatchNormRelu
 from .blocks import ConvPoolReluBlock, DropoutBlock, LayerBlock
-from .c.synapse import CompiledSynapse, kernels_for
+from .loops.synapse import CompiledSynapse, kernels_for
 from .synapse import FastSynapse
 from .synapse_rnn import FastSynapseRNN
 

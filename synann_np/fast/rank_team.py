@@ -9,7 +9,7 @@ import sys
 import weakref
 
 from ..backend import Backend
-from .c.compiler import working_compiler
+from .loops.compiler import working_compiler
 from .shared_memory import LEAVE, SharedMemory, Word, wait_until
 
 PROGRAM = "import sys; sys.path[:] = {path!r}; from {package}.rank_process import main; main()"

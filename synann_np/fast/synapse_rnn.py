@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..logistic import logistic
+from ..layers.logistic import logistic
 from . import synapse_products
 
 MOST_TERMS = 12  # beyond, the products of all factors are faster (measured at 64 units, batch 100)

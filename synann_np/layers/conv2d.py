@@ -3,8 +3,8 @@
 import math
 
 from ..backend import array_module
-from ..initializers import fan_in_uniform
 from .base import Layer, pair
+from .initializers import fan_in_uniform
 
 
 class Conv2d(Layer):

@@ -1,7 +1,7 @@
 """Fully connected layer."""
 
-from ..initializers import fan_in_uniform
 from .base import Layer
+from .initializers import fan_in_uniform
 
 
 class Linear(Layer):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..backend import array_module
-from ..initializers import fan_in_uniform
+from .initializers import fan_in_uniform
 from .recurrent import Recurrent
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..logistic import logistic
 from .base import Layer
+from .logistic import logistic
 
 
 class Sigmoid(Layer):

@@ -22,8 +22,8 @@ import math
 import numpy as np
 
 from ..backend import array_module
-from ..initializers import fan_in_uniform
-from ..logistic import logistic
+from .initializers import fan_in_uniform
+from .logistic import logistic
 
 
 def free(raw):

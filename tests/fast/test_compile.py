@@ -7,9 +7,9 @@ from fast.c.compiled import require
 from synann_np.data import normalise
 from synann_np.fast import compile, usable_cores
 from synann_np.fast.blocks import ConvPoolReluBlock, LayerBlock
-from synann_np.fast.c.conv_pool_relu import CompiledConvPoolRelu
-from synann_np.fast.c.synapse import CompiledSynapse
 from synann_np.fast.conv_pool_relu import ConvPoolRelu
+from synann_np.fast.loops.conv_pool_relu import CompiledConvPoolRelu
+from synann_np.fast.loops.synapse import CompiledSynapse
 from synann_np.fast.pixels import normalised
 from synann_np.fast.synapse import FastSynapse
 from synann_np.layers import (

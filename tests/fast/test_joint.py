@@ -5,9 +5,9 @@ import pytest
 
 from synann_np.fast import compile
 from synann_np.fast.batchnorm_relu import BatchNormRelu
-from synann_np.fast.c import find_compiler
-from synann_np.fast.c.synapse import CompiledSynapse
 from synann_np.fast.fuse import fuse_joint
+from synann_np.fast.loops import find_compiler
+from synann_np.fast.loops.synapse import CompiledSynapse
 from synann_np.fast.synapse import FastSynapse
 from synann_np.layers import BatchNorm1d, ReLU
 from synann_np.losses import nll_loss

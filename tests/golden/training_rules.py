@@ -3,7 +3,7 @@
 import numpy as np
 
 from synann_np.optim import SGD, Adam, AdamW
-from synann_np.schedules import constant, cosine, one_cycle, step_decay, warm_up
+from synann_np.training.schedules import constant, cosine, one_cycle, step_decay, warm_up
 
 STEPS = 20
 

@@ -5,8 +5,8 @@ import pytest
 
 import strict_device
 from layers.standard import LayerTests, assert_close
-from synann_np import surprisal
 from synann_np.layers import Synapse, SynapseGraph
+from synann_np.mathematics import surprisal
 
 
 class SideBySide:

@@ -7,7 +7,7 @@ import numpy as np
 from ...optim import SGD
 from ...sequential import Sequential
 from ...train import evaluate, train_steps
-from ...training_tools import TrainingTools
+from ...training.tools import TrainingTools
 from .arrays import PARAM_SIZE, parameter_views
 from .evaluation import Evaluation
 from .replay import Graphs

@@ -2,9 +2,9 @@
 
 import pytest
 
-from synann_np.fast.c import find_compiler
-from synann_np.fast.c.conv_pool_relu import CompiledConvPoolRelu, kernels_for
 from synann_np.fast.fuse import fast_synapse
+from synann_np.fast.loops import find_compiler
+from synann_np.fast.loops.conv_pool_relu import CompiledConvPoolRelu, kernels_for
 
 
 def require():

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from fast.c import compiled
-from synann_np.fast.c import compiler, working_compiler
-from synann_np.fast.c.compiler import find_compiler, library
+from synann_np.fast.loops import compiler, working_compiler
+from synann_np.fast.loops.compiler import find_compiler, library
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_changed_source_is_compiled_anew(source):
 
 def in_another_process(source):
     """Start a process that loads the library and prints its answer, 7."""
-    program = f"from synann_np.fast.c import library; print(library({str(source)!r}, ANSWER=7).answer())"
+    program = f"from synann_np.fast.loops import library; print(library({str(source)!r}, ANSWER=7).answer())"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen([sys.executable, "-c", program], env=os.environ, **pipes)
 
@@ -125,7 +125,7 @@ def test_without_a_home_nothing_is_left_in_the_working_directory(source, tmp_pat
 def test_a_fork_that_ends_takes_nothing_along(source, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     program = (
-        "import os; from synann_np.fast.c import library, compiler;"
+        "import os; from synann_np.fast.loops import library, compiler;"
         f"library({str(source)!r}, ANSWER=1); child = os.fork(); child or exit(); os.waitpid(child, 0);"
         f"print(library({str(source)!r}, ANSWER=2).answer())"
     )

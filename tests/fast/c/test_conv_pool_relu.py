@@ -12,8 +12,8 @@ import pytest
 from fast.c.compiled import compiled_conv_pool_relu, require
 from fast.test_conv_pool_relu import plain
 from synann_np.fast.blocks import MOST_COMPILED, ConvPoolReluBlock
-from synann_np.fast.c.conv_pool_relu import BYTES_OF_PATCHES, CompiledConvPoolRelu, band, kernels_for
 from synann_np.fast.conv_pool_relu import ConvPoolRelu
+from synann_np.fast.loops.conv_pool_relu import BYTES_OF_PATCHES, CompiledConvPoolRelu, band, kernels_for
 from synann_np.layers import Conv2d
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from fast.c.compiled import compiled_synapse, require
 from fast.test_synapse import CASES, build, compare_with_formula, in_float64, small_beta, softmax_rows
-from synann_np.fast.c import synapse as c_synapse
 from synann_np.fast.fuse import fast_synapse
+from synann_np.fast.loops import synapse as c_synapse
 from synann_np.gradcheck import check_layer
 from synann_np.layers import Synapse
 

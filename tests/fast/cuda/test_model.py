@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from synann_np.checkpoint import read_checkpoint, restore_optimizer, save
 from synann_np.fast.cuda import compile, training
 from synann_np.fast.cuda.compile import compile_for_cuda
 from synann_np.fast.cuda.model import CudaModel
@@ -19,9 +18,10 @@ from synann_np.layers import LogSoftmax, Softmax, Synapse
 from synann_np.models import SynaNN
 from synann_np.optim import SGD, Adam
 from synann_np.sequential import Sequential
+from synann_np.storage.checkpoint import read_checkpoint, restore_optimizer, save
 from synann_np.train import TrainRecord, fit
-from synann_np.training_tools import TrainingTools
-from synann_np.weight_average import WeightAverage
+from synann_np.training.tools import TrainingTools
+from synann_np.training.weight_average import WeightAverage
 
 BATCH = 30
 BATCHES = 5  # an epoch: four full ones and one of 10

@@ -1,0 +1,167 @@
+"""From C to a loaded library: by this machine's compiler, once for every set of constants, then from a cache."""
+
+import atexit
+import ctypes
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+import warnings
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+from ...storage.atomic_file import write_atomically
+
+OPTIONS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fPIC", "-shared")
+FOR_THIS_PROCESSOR = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler accepts
+SECONDS_TO_ANSWER, SECONDS_TO_COMPILE = 10, 120  # a compiler that takes longer will not pay
+
+
+class Compiler:
+    """command: words to call it with. fingerprint: 12 hex digits; equal ones make equal libraries of equal sources.
+
+    It covers the compiler's version and, by its predefined macros, the instructions of the processor: a home folder may
+    be shared by machines of different kinds. str() of it is for people and tells both: "cc 12.2.0 5f0c…".
+    """
+
+    def __init__(self, command, macros):
+        self.command = command
+        self.version = re.search(rb'__VERSION__ "(.*)"', macros)[1].decode()
+        self.fingerprint = hashlib.sha256(repr(command).encode() + macros).hexdigest()[:12]
+
+    def __str__(self):
+        return f"{self.command[0]} {self.version} {self.fingerprint}"
+
+
+def library(source, **constants):
+    """The C file `source` compiled with -DNAME=value for all constants, as a ctypes.CDLL.
+
+    Returns None if there is no compiler; and with a RuntimeWarning, once for each source, if it fails.
+    """
+    compiler = find_compiler()
+    return compiler and _load(compiler, Path(source), tuple(sorted(constants.items())))
+
+
+def find_compiler():
+    """The Compiler that the environment names (CC), or cc, gcc or clang; None without, or with SYNANN_C=0.
+
+    None on Windows too, where nobody has tried it. A RuntimeWarning tells if CC names none.
+    """
+    if os.environ.get("SYNANN_C") == "0" or os.name != "posix":
+        return None
+    return _try_compilers(os.environ.get("CC"))
+
+
+def working_compiler():
+    """find_compiler(), or None if what it makes of a source of this package cannot be loaded; that is warned of."""
+    source = Path(__file__).with_name("synapse.c")
+    return find_compiler() if library(source, REAL="float") is not None else None
+
+
+@lru_cache
+def _try_compilers(chosen):
+    try:
+        names = [shlex.split(chosen)] if chosen else [["cc"], ["gcc"], ["clang"]]
+    except ValueError:  # a quotation without an end
+        names = [[]]
+    for words in names:
+        for options in FOR_THIS_PROCESSOR if words and shutil.which(words[0]) else ():
+            command = [*words, *OPTIONS, *options]
+            with suppress(OSError, subprocess.SubprocessError):
+                macros = _run([*command, "-x", "c", "-dM", "-E", os.devnull], SECONDS_TO_ANSWER)
+                if b"__VERSION__" in macros:
+                    return Compiler(command, macros)
+    if chosen:
+        _warn(f"the environment's CC, {chosen!r}, is no C compiler for GCC's options: NumPy works instead, slower.")
+    return None
+
+
+@lru_cache
+def _load(compiler, source, constants):
+    with _one_at_a_time:
+        return None if (compiler, source) in _failed else _load_alone(compiler, source, constants)
+
+
+_one_at_a_time, _failed = threading.Lock(), set()
+
+
+def _load_alone(compiler, source, constants):
+    defined = [f"-D{name}={value}" for name, value in constants]
+    text = b"".join(path.read_bytes() for path in [source, *sorted(source.parent.glob("*.h"))])
+    digest = hashlib.sha256(text + repr(defined).encode()).hexdigest()[:16]
+    try:
+        folder, name = _cache(), f"{source.stem}-{digest}-{compiler.fingerprint}"
+        return ctypes.CDLL(str(_whole(folder, name) or _compile(compiler, defined, source, folder, name)))
+    except (OSError, subprocess.SubprocessError) as error:
+        _failed.add((compiler, source))
+        said = (getattr(error, "stderr", b"") or b"").decode(errors="replace")[:2000]
+        _warn(f"{source.name} is not compiled, NumPy does it, slower: {error} {said}")
+        return None
+
+
+def _whole(folder, name):
+    """The file of the cache with this name and the hash of its content behind it; None if there is no whole one.
+
+    One that was cut off, by a full disk or a power failure, would not be refused when loaded: the process would die.
+    """
+    for path in folder.glob(f"{name}-*.so"):
+        if path.stem == f"{name}-{_content_hash(path.read_bytes())}":
+            return path
+    return None
+
+
+def _compile(compiler, defined, source, folder, name):
+    """The path of the new file."""
+    with tempfile.TemporaryDirectory() as workshop:
+        made = Path(workshop) / "made.so"
+        _run([*compiler.command, *defined, str(source), "-o", str(made), "-lm"], SECONDS_TO_COMPILE)
+        content = made.read_bytes()
+    path = folder / f"{name}-{_content_hash(content)}.so"
+    write_atomically(path, content)
+    return path
+
+
+def _content_hash(content):
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _run(command, seconds):
+    run = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds)
+    return run.stdout
+
+
+def _warn(text):
+    warnings.warn(
+        f"{text}\nSYNANN_C=0 in the environment does not even try; CC names a compiler.", RuntimeWarning, stacklevel=4
+    )
+
+
+def _cache():
+    """A folder that nobody else can write to, as what lies there is executed: the user's, or one of this process."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(os.environ.get("SYNANN_CACHE") or Path(home) / "synann_np") / "compiled"
+    if folder.parts[0] == "~":  # this user has no home
+        return _folder_of_this_process()
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        status = folder.stat()
+        if status.st_uid == os.geteuid() and not status.st_mode & 0o022 and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return _folder_of_this_process()
+
+
+@lru_cache
+def _folder_of_this_process():
+    folder, owner = tempfile.mkdtemp(prefix="synann_np-"), os.getpid()
+
+    def remove():
+        if os.getpid() == owner:  # not at the end of a fork
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return Path(folder)

@@ -1,0 +1,1 @@
+"""What the commands do: training runs, recipes, photographs of digits, pictures, the ablation study."""

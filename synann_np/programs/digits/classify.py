@@ -1,0 +1,59 @@
+"""What a trained model says about pictures: probabilities, the best classes, the confusion of a labelled set."""
+
+import numpy as np
+
+from ...data import batches
+from ...storage.safetensors_file import CheckpointError
+
+
+def probabilities(model, images, batch_size=1000):
+    """The model's probability of every class, in evaluation mode.
+
+    Arguments:
+        model: Sequential, x (N, 1, 28, 28) -> log probabilities (N, K).
+        images: (N, 28, 28) uint8, host array, light on dark as MNIST has them.
+        batch_size: pictures at a time.
+
+    Returns: (N, K) float64, host array.
+
+    Raises: CheckpointError: the model does not take such pictures, or does not give probabilities (wrong model, or
+        weights that are not finite).
+    """
+    labels = np.zeros(len(images), "int64")  # unused, but a batch has them
+    found = []
+    for x, _ in batches(images, labels, batch_size, dtype=model.dtype):
+        try:
+            with np.errstate(all="ignore"):
+                log_probs, _ = model.forward(model.backend.asarray(x))
+                found.append(np.exp(model.backend.to_host(log_probs).astype("float64")))
+        except (ArithmeticError, TypeError, ValueError) as error:
+            raise CheckpointError(f"the model cannot classify pictures of 28×28 pixels ({error})") from error
+    found = np.concatenate(found)
+    if found.ndim != 2 or not np.allclose(found.sum(axis=1), 1, atol=1e-3):
+        raise CheckpointError("the model gives no probabilities: not a classifier, or its weights are not finite")
+    return found
+
+
+def best_classes(row, count=3):
+    """The most probable classes of one picture: list of (class, probability), best first. row: (K,)."""
+    order = np.argsort(-row, kind="stable")[:count]
+    return [(int(k), float(row[k])) for k in order]
+
+
+def confusion_matrix(labels, predicted, classes=10):
+    """How often each class (row) was taken for which (column): (classes, classes) int64.
+
+    Arguments: labels, predicted: (N,) integers in 0..classes−1, host arrays.
+    """
+    pairs = labels.astype("int64") * classes + predicted
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def worst_mistakes(labels, probs, count=30):
+    """Indices of the pictures of which the model was most sure and wrong: (≤ count,), worst first.
+
+    Arguments: labels: (N,) integers. probs: (N, K), as from probabilities.
+    """
+    wrong = np.flatnonzero(probs.argmax(axis=1) != labels)
+    right_answer = probs[wrong, labels[wrong]]
+    return wrong[np.argsort(right_answer, kind="stable")[:count]]

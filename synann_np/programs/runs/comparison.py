@@ -1,0 +1,75 @@
+"""Runs side by side: those that differ in nothing but the seed are one row."""
+
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...train import EvalRecord
+from ...training.history import read_history
+
+# What does not make two runs different experiments.
+OF_THE_PLACE = {"seed", "out", "threads", "backend", "engine", "save_every", "stop_if_unsaved", "check_finite"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished or unfinished run: its settings (run.json) and the accuracy after each epoch, in 0..1."""
+
+    path: Path
+    settings: dict
+    accuracies: list
+
+    @property
+    def label(self):
+        return self.settings.get("recipe") or self.settings.get("model", "synann")
+
+    @property
+    def set_name(self):
+        return "validation" if self.settings.get("validation") else "test"
+
+
+def read_run(folder):
+    """The Run of a folder that train_mnist.py wrote.
+
+    Raises: OSError if run.json or history.jsonl cannot be read, ValueError if they are no files of a run or no epoch
+        was finished.
+    """
+    folder = Path(folder)
+    text = (folder / "run.json").read_text(encoding="utf-8")
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{folder / 'run.json'}: not written by train_mnist.py ({error})") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f"{folder / 'run.json'}: not written by train_mnist.py (no JSON object)")
+    accuracies = [r.accuracy for r in read_history(folder / "history.jsonl") if isinstance(r, EvalRecord)]
+    if not accuracies:
+        raise ValueError(f"{folder}: no epoch was finished")
+    return Run(folder, settings, accuracies)
+
+
+def group(runs):
+    """Lists of runs that differ in nothing but the seed and the place, in the order of their first run."""
+    groups = {}
+    for run in runs:
+        settings = {key: value for key, value in run.settings.items() if key not in OF_THE_PLACE}
+        groups.setdefault(json.dumps(settings, sort_keys=True), []).append(run)
+    return list(groups.values())
+
+
+def table(groups):
+    """Markdown: what, seeds, epochs, accuracy after the last epoch, mean ± standard deviation over the seeds.
+
+    The last epoch, not the best one: who picks an epoch by its test accuracy has fitted the test set.
+    """
+    lines = ["| run | set | seeds | epochs | accuracy, % | each |", "|---|---|---|---|---|---|"]
+    for runs in groups:
+        last = [100 * run.accuracies[-1] for run in runs]
+        spread = f" ± {statistics.stdev(last):.2f}" if len(last) > 1 else ""
+        seeds = ", ".join(str(run.settings.get("seed", "?")) for run in runs)
+        epochs = "–".join(dict.fromkeys(str(f(len(run.accuracies) for run in runs)) for f in (min, max)))
+        each = ", ".join(f"{accuracy:.2f}" for accuracy in last)
+        mean = f"{statistics.mean(last):.2f}{spread}"
+        lines.append(f"| {runs[0].label} | {runs[0].set_name} | {seeds} | {epochs} | {mean} | {each} |")
+    return "\n".join(lines)

@@ -1,0 +1,56 @@
+"""What a run's numbers depend on: to say plainly why a run cannot be continued as the same run."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ...storage.model_config import describe
+from ...version import __version__
+
+PACKAGE = Path(__file__).parents[2]
+
+
+def run_identity(settings, model, data):
+    """Everything that the weights and the history of a run are a function of.
+
+    Arguments:
+        settings: dict name -> number, text or None: the hyperparameters.
+        model: Sequential. data: host arrays, uint8, in a fixed order.
+
+    Returns: dict name -> JSON value; equal dicts promise equal bytes on NumPy, on one machine and thread setting.
+    """
+    digest = hashlib.sha256()
+    for a in data:
+        digest.update(f"{a.dtype.str}{a.shape}".encode())
+        digest.update(np.ascontiguousarray(a))
+    return {
+        **settings,
+        "network": hashlib.sha256(json.dumps(describe(model)).encode()).hexdigest()[:16],
+        "dtype": np.dtype(model.dtype).name,
+        "backend": model.backend.name,
+        "data set": digest.hexdigest()[:16],
+        "synann_np": __version__,
+        "source code": source_hash(),
+        "numpy": np.__version__,
+    }
+
+
+def differences(before, now):
+    """What changed between two identities: dict name -> "lr was 0.01 and is 0.1", empty if nothing did."""
+    keys = [*before, *(key for key in now if key not in before)]
+    return {
+        key: f"{key} was {before.get(key)!s:.40} and is {now.get(key)!s:.40}"
+        for key in keys
+        if before.get(key) != now.get(key)
+    }
+
+
+def source_hash():
+    """16 hex digits over all source files of the package and its folders: another version of the code, another hash."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".toml":  # recipes are settings
+            digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]

@@ -1,0 +1,79 @@
+"""From the arguments of a run to its optimiser, its schedule and its tools."""
+
+from ...data.augment import Augment
+from ...optim import SGD, Adam, AdamW
+from ...training.schedules import constant, cosine, one_cycle, step_decay, warm_up
+from ...training.tools import TrainingTools
+from ...training.weight_average import WeightAverage
+
+OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+SCHEDULES = ("constant", "step", "cosine", "one_cycle")
+STRENGTHS = ("shift", "rotate", "scale", "shear", "elastic", "smoothness")
+
+
+def make_optimizer(args):
+    """The optimiser of args.optimizer. Raises: ValueError as its class."""
+    options = {"lr": args.lr, "weight_decay": args.weight_decay, "decay_vectors": args.decay_vectors}
+    if args.optimizer == "sgd":
+        options |= {"momentum": args.momentum, "nesterov": args.nesterov}
+    return OPTIMIZERS[args.optimizer](**options)
+
+
+def make_tools(args, model, batches_per_epoch):
+    """TrainingTools of a run that trains `model` by so many batches an epoch."""
+    return TrainingTools(
+        schedule=make_schedule(args, batches_per_epoch),
+        label_smoothing=args.label_smoothing,
+        max_norm=args.clip or None,
+        average=WeightAverage(model, args.ema) if args.ema else None,
+        augment=make_augment(args, batches_per_epoch),
+    )
+
+
+def make_augment(args, batches_per_epoch):
+    """Function of (images, step) for TrainingTools, or None.
+
+    It leaves the last plain_epochs alone. An image that was turned or shifted was interpolated, and is a little
+    blurred: a network that never sees a sharp one is less sure of them than of blurred ones.
+    """
+    augment, last = to_augment(args.augment, args.seed), (args.epochs - args.plain_epochs) * batches_per_epoch
+    if augment is None or not args.plain_epochs:
+        return augment
+    return lambda images, step: augment(images, step) if step < last else images
+
+
+def make_schedule(args, batches_per_epoch):
+    """Function of the step -> learning rate; None if it is always the same."""
+    total, rise = args.epochs * batches_per_epoch, round(args.warmup * batches_per_epoch)
+    if args.schedule == "one_cycle":  # whose rise is a warm-up
+        return one_cycle(args.lr, total, rise / total) if rise else one_cycle(args.lr, total)
+    if args.schedule == "constant" and not rise:
+        return None
+    after = {
+        "constant": lambda: constant(args.lr),
+        "step": lambda: step_decay(args.lr, args.step_size * batches_per_epoch, args.gamma),
+        "cosine": lambda: cosine(args.lr, max(total - rise, 1)),
+    }
+    return warm_up(after[args.schedule](), rise)
+
+
+def schedule_epochs(args):
+    """The epochs that schedule or augmentation depend on, None if they do not: a run may then be continued for more."""
+    plain = args.plain_epochs and args.augment != "none"
+    return args.epochs if plain or args.schedule in ("cosine", "one_cycle") else None
+
+
+def to_augment(text, seed=0):
+    """Augment from "shift=2,rotate=10"; None from "none". Raises: ValueError for anything else."""
+    if text == "none":
+        return None
+    strengths = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        if name not in STRENGTHS or name in strengths:
+            raise ValueError(f"expected none, or {'=, '.join(STRENGTHS)}=, each once, got {part:.40}")
+        try:
+            strengths[name] = float(value)
+        except ValueError:
+            raise ValueError(f"expected a number for {name}, got {value:.40}") from None
+    return Augment(seed, **strengths)

@@ -1,0 +1,160 @@
+"""When and what a run saves, and how it is taken up again."""
+
+import time
+
+import numpy as np
+
+from ...storage.checkpoint import CheckpointError, read_checkpoint, restore_optimizer, save
+from ...train import EvalRecord, NonFiniteLoss
+from .history_file import HistoryFile
+from .identity import differences
+from .save_interval import Interval
+from .training_state import training_state
+
+
+class NotSaved(OSError):
+    """A save failed, and the run was asked to stop in this case."""
+
+
+class RunSaver:
+    """The files of a run: every record into the history, the state of training into last and best.
+
+    Arguments:
+        folder: an open RunFolder.
+        model, optimizer, average (a WeightAverage, or None): saved, and restored in place.
+        identity: dict of JSON values, from run_identity.
+        batches_per_epoch: of this run.
+        interval: Interval between saves, every epoch by default. The best epoch so far is saved whenever it happens.
+        stop_on_error: raise NotSaved when a save fails; otherwise warn and go on.
+        warn: function of a line.
+        clock: function returning seconds.
+    """
+
+    def __init__(
+        self, folder, model, optimizer, identity, batches_per_epoch,
+        *, average=None, interval=None, stop_on_error=False, warn=print, clock=time.monotonic,
+    ):  # fmt: skip
+        self.folder, self.model, self.optimizer, self.average = folder, model, optimizer, average
+        self.identity, self.batches_per_epoch = identity, batches_per_epoch
+        self.interval, self.stop_on_error, self.warn, self.clock = interval or Interval(), stop_on_error, warn, clock
+        self.step = self.finished = self.best_correct = self.best_epoch = 0
+        self.saved = None  # step and finished at the last save that succeeded
+        self.saved_at = clock()
+        self.history = None
+
+    def start(self):
+        """Begin from nothing, and save that: a folder that cannot hold the run is noticed before the work."""
+        self.history = HistoryFile(self.folder.history)
+        self.save()
+
+    def resume(self, accept_changes=False):
+        """Take up the state of `last`: model, optimiser, history, step, finished (epochs). None yet: start.
+
+        Returns: list of str: what differs from the run that was saved, if accepted.
+
+        Raises: CheckpointError: the file is bad, or something differs and is not accepted.
+        """
+        if not self.folder.last.exists():
+            self.start()
+            return ["nothing was saved here yet: starting from the beginning"]
+        checkpoint = read_checkpoint(self.folder.last)
+        state = training_state(checkpoint)
+        changes = differences(state["identity"], self.identity)
+        if changes and not accept_changes:
+            raise CheckpointError(
+                f"{self.folder.path}: cannot be continued as the same run: {'; '.join(changes.values())} "
+                "(add --accept-changes to continue all the same)"
+            )
+        wanted = {key: value for key, value in vars(self.optimizer).items() if key in changes}
+        try:
+            self.model.load_state_dict(checkpoint.state)
+            restore_optimizer(checkpoint, self.optimizer, self.model)
+            self._restore_average(checkpoint)
+        except ValueError as error:
+            raise CheckpointError(f"{self.folder.last}: does not fit this run ({error})") from error
+        for key, value in wanted.items():
+            setattr(self.optimizer, key, value)
+        for key in ("step", "finished", "best_correct", "best_epoch"):
+            setattr(self, key, state[key])
+        notes = list(changes.values())
+        if state["batches_per_epoch"] != self.batches_per_epoch:
+            self.step = self.finished * self.batches_per_epoch
+            notes.append(f"an epoch has other batches now: epoch {self.finished + 1} begins again")
+        try:
+            self.history = HistoryFile(self.folder.history, state["history_size"], state["history_sha256"])
+        except ValueError as error:
+            raise CheckpointError(f"{error}; put the right one there, or start a new run") from error
+        self.saved = self.step, self.finished
+        return notes
+
+    def after(self, record):
+        """Note a record, and save if it is time. model and optimizer must be in the state after record.step updates.
+
+        Raises: NonFiniteLoss: the weights are not finite, so the last good checkpoint is kept. NotSaved.
+        """
+        self.step = record.step
+        self.finished = record.epoch if isinstance(record, EvalRecord) else record.epoch - 1
+        self._try(lambda: self.history.add(record), self.folder.history)
+        if isinstance(record, EvalRecord) and record.correct > self.best_correct:
+            # Before last: killed in between, the run resumes earlier and finds the same best again.
+            self.best_correct, self.best_epoch = record.correct, record.epoch
+            self.save(self.folder.best)
+            self.save()
+        elif self.interval.is_over(record, self.clock() - self.saved_at):
+            self.save()
+
+    def save(self, path=None):
+        """Save the state of training (into last). Returns: whether it succeeded. Raises: as after."""
+        for name, a in self.model.state_dict().items():
+            if not np.isfinite(a).all():
+                raise NonFiniteLoss(
+                    f"{name} is not finite after {self.step} steps: training stopped, the last good checkpoint is kept."
+                    " Try a smaller learning rate; --check-finite names the layer where it begins"
+                )
+        path = path or self.folder.last
+        succeeded = self._try(lambda: self._write(path), path)
+        if path == self.folder.last:
+            self.saved_at = self.clock()
+            self.saved = (self.step, self.finished) if succeeded else self.saved
+        return succeeded
+
+    def save_if_new(self):
+        """Save unless the state is saved already. Returns: whether it is saved now. Raises: as after."""
+        return self.saved == (self.step, self.finished) or self.save()
+
+    def close(self):
+        if self.history is not None:
+            self.history.close()
+
+    def _write(self, path):
+        self.history.sync()
+        training = {
+            "step": self.step,
+            "finished": self.finished,
+            "best_correct": self.best_correct,
+            "best_epoch": self.best_epoch,
+            "batches_per_epoch": self.batches_per_epoch,
+            "history_size": self.history.size,
+            "history_sha256": self.history.sha256,
+            "identity": self.identity,
+        }
+        save(path, self.model, self.optimizer, training, self.average)
+
+    def _restore_average(self, checkpoint):
+        if self.average is None:
+            return
+        if checkpoint.weights:
+            self.average.restore(checkpoint)
+        else:  # the run had none, and the change was accepted
+            self.average.reset()
+
+    def _try(self, write, path):
+        try:
+            write()
+        except OSError as error:
+            message = f"{path}: cannot be written ({error.strerror or error}), what was saved before is untouched"
+            if self.stop_on_error:
+                raise NotSaved(f"{message}; stopped as asked") from error
+            self.warn(f"Warning: {message}; training goes on, free some space")
+            return False
+        return True

@@ -1,0 +1,33 @@
+"""Where a run stood when it was saved, checked; and whether early stopping ends it there."""
+
+from ...storage.safetensors_file import CheckpointError
+
+NUMBERS = ("step", "finished", "best_correct", "best_epoch", "batches_per_epoch", "history_size")
+
+
+def training_state(checkpoint):
+    """The dict that RunSaver put into a checkpoint.
+
+    step: updates done; finished: epochs done; best_correct, best_epoch: right answers and number of the best epoch, 0
+    before the first; batches_per_epoch; history_size, history_sha256: of the history then; identity: of the run.
+
+    Raises: CheckpointError: there is none, or not all of it.
+    """
+    state = checkpoint.training
+    if not (
+        all(type(state.get(key)) is int and state[key] >= 0 for key in NUMBERS)
+        and isinstance(state.get("history_sha256"), str)
+        and isinstance(state.get("identity"), dict)
+        and 0 <= state["step"] - state["finished"] * state["batches_per_epoch"] <= state["batches_per_epoch"]
+    ):
+        raise CheckpointError(f"{checkpoint.path}: holds a model but no state of training; start a new run")
+    return state
+
+
+def out_of_patience(finished, best_epoch, patience):
+    """Early stopping: whether the last `patience` of the finished epochs were none better than best_epoch.
+
+    A function of numbers that every checkpoint holds, so that a resumed run stops where the uninterrupted one does.
+    patience 0 is endless.
+    """
+    return 0 < patience <= finished - best_epoch

@@ -1,0 +1,1 @@
+"""Files: models, weights of other frameworks, pictures. A file is replaced whole or not at all."""

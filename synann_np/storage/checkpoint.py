@@ -1,0 +1,210 @@
+"""Models and the state of training, saved in one safetensors file each. Nothing that is loaded is ever executed.
+
+The tensors are the model's under their names ("conv1.weight", as PyTorch has them) and the optimiser's under
+"optimizer.velocity.conv1.weight". If an average of the weights is kept, it is the model of the file, and the weights
+that are being trained stand under "weights.conv1.weight". The metadata hold, as text: format, format_version,
+package_version, model (JSON: see model_config), optimizer (JSON: class and numbers), average (JSON: its updates),
+training (JSON: whatever the run wants back) and sha256, a checksum over everything else. One file is written in one
+step, so its parts always belong together.
+
+There is no generator to save: order of the examples and dropout masks are functions of (seed, epoch, step).
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from ..backend import get_backend
+from ..version import __version__
+from . import model_config
+from .atomic_file import write_atomically
+from .safetensors_file import CheckpointError, encode, read
+
+FORMAT = "synann_np"
+FORMAT_VERSION = 1
+OPTIMIZER, WEIGHTS = "optimizer.", "weights."  # beginnings of the names of tensors that are not the model's
+OTHER_FILE = "choose another file, or train the model again"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds, checked.
+
+    Attributes:
+        path: of the file.
+        config, state: of the model; state is a dict name -> host array.
+        average: dict with "updates" if state is an average; weights: dict like state, what was averaged. Else empty.
+        optimizer: dict with "class" and "numbers", empty if none was saved.
+        optimizer_arrays: dict "velocity.conv1.weight" -> host array.
+        training: dict, as given to save; empty if nothing was.
+    """
+
+    path: str
+    config: dict
+    state: dict
+    average: dict
+    weights: dict
+    optimizer: dict
+    optimizer_arrays: dict
+    training: dict
+
+    def build(self, backend="numpy"):
+        """The model, a Sequential on that backend, with the saved weights."""
+        model = model_config.build(self.config, backend)
+        model.load_state_dict(self.state)
+        return model
+
+
+def save(path, model, optimizer=None, training=None, average=None):
+    """Write a model, and what is needed to train on, into one file, replaced in one step.
+
+    Arguments:
+        path: the file; its name ends in .safetensors by custom.
+        model: Sequential of layers of `synann_np.layers`, on any backend: the file does not tell.
+        optimizer: its state is saved too; every attribute must be a number, a tuple of numbers or a dict name -> array.
+        training: dict of JSON values to come back with the file.
+        average: WeightAverage of the model: what `load` gives is then the average.
+
+    Raises: OSError if the file cannot be written (the old one is then untouched), TypeError for a layer that could not
+        be loaded again.
+    """
+    tensors = model.state_dict()
+    texts = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "package_version": __version__,
+        "model": _to_json(model_config.describe(model)),
+    }
+    if average is not None:
+        texts["average"] = _to_json({"updates": average.updates})
+        tensors = average.state_dict() | {f"{WEIGHTS}{name}": a for name, a in tensors.items()}
+    if optimizer is not None:
+        numbers = {key: value for key, value in vars(optimizer).items() if not isinstance(value, dict)}
+        texts["optimizer"] = _to_json({"class": type(optimizer).__name__, "numbers": numbers})
+        for key, name, a in _optimizer_arrays(optimizer):
+            tensors[f"{OPTIMIZER}{key}.{name}"] = model.backend.to_host(a)
+    if training is not None:
+        texts["training"] = _to_json(training)
+    texts["sha256"] = _checksum(tensors, texts)
+    write_atomically(path, encode(tensors, texts))
+
+
+def load(path, backend="numpy"):
+    """The model of a file, rebuilt from the file alone.
+
+    Arguments:
+        path: written by `save`, on whatever backend.
+        backend: where the model shall live.
+
+    Returns: Sequential.
+
+    Raises: CheckpointError (a ValueError): the file is missing, no model, damaged, or of a newer version.
+        BackendError: the backend cannot run here.
+    """
+    backend = get_backend(backend)
+    return read_checkpoint(path).build(backend)
+
+
+def read_checkpoint(path):
+    """Read and check a file: format, version, checksum, and that the arrays fit the configuration.
+
+    Returns: Checkpoint. Raises: CheckpointError, as load.
+    """
+    tensors, texts = read(path)
+    if texts.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: a safetensors file, but not a model of synann_np; {OTHER_FILE}")
+    version = texts.get("format_version", "")
+    if version.isdecimal() and len(version) < 9 and int(version) > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: format version {version}, written by synann_np {texts.get('package_version', '?')}; this is "
+            f"{__version__}, which reads up to {FORMAT_VERSION}: update synann_np"
+        )
+    if texts.pop("sha256", None) != _checksum(tensors, texts):
+        raise CheckpointError(f"{path}: damaged, its checksum is wrong; {OTHER_FILE}")
+    try:
+        parts = {key: json.loads(texts.get(key, "{}")) for key in ("model", "average", "optimizer", "training")}
+        if not all(isinstance(part, dict) for part in parts.values()):
+            raise CheckpointError("model, average, optimizer or training is no JSON object")
+        shapes = model_config.shapes(parts["model"])
+    except (CheckpointError, RecursionError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path}: {error}; {OTHER_FILE}") from error
+    weights, rest = _take_out(tensors, WEIGHTS), _take_out(tensors, OPTIMIZER)
+    for state in [tensors, weights] if weights else [tensors]:
+        _check_names_and_shapes(state, shapes, parts["model"]["dtype"], path)
+    model, average, optimizer, training = parts.values()
+    return Checkpoint(str(path), model, tensors, average, weights, optimizer, rest, training)
+
+
+def restore_optimizer(checkpoint, optimizer, model):
+    """Give an optimiser the state that it had, in place.
+
+    Arguments:
+        checkpoint: from read_checkpoint.
+        optimizer: of the same class, with any hyperparameters: the saved ones replace them.
+        model: built from the same checkpoint; the arrays come to live on its backend.
+
+    Raises: CheckpointError if the file holds no state of such an optimiser, or one that does not fit the model.
+    """
+    saved, name_of_class = checkpoint.optimizer, type(optimizer).__name__
+    attributes = vars(optimizer)
+    numbers = {key: value for key, value in attributes.items() if not isinstance(value, dict)}
+    if saved.get("class") != name_of_class or not _are_like(saved.get("numbers"), numbers):
+        raise CheckpointError(f"{checkpoint.path}: no state of an optimiser {name_of_class}; start a new run")
+    arrays = {key: {} for key in attributes.keys() - numbers.keys()}
+    for full_name, a in checkpoint.optimizer_arrays.items():
+        key, _, name = full_name.partition(".")
+        if key not in arrays or name not in model.params or model.params[name].shape != a.shape:
+            raise CheckpointError(f"{checkpoint.path}: optimizer.{full_name} does not fit the model; start a new run")
+        arrays[key][name] = model.backend.xp.array(a, dtype=model.params[name].dtype)
+    for key, value in {**saved["numbers"], **arrays}.items():
+        setattr(optimizer, key, tuple(value) if isinstance(value, list) else value)
+
+
+def _are_like(saved, numbers):
+    """Whether a value out of JSON is a dict of the same names with a number for a number, a list for a tuple."""
+
+    def alike(a, b):
+        if isinstance(b, tuple):
+            return isinstance(a, list) and len(a) == len(b) and all(map(alike, a, b))
+        return isinstance(a, int | float)
+
+    return (
+        isinstance(saved, dict) and saved.keys() == numbers.keys() and all(alike(saved[k], numbers[k]) for k in saved)
+    )
+
+
+def _take_out(tensors, prefix):
+    """Those whose names begin so, without the prefix; they are removed from tensors."""
+    names = [name for name in tensors if name.startswith(prefix)]
+    return {name.removeprefix(prefix): tensors.pop(name) for name in names}
+
+
+def _optimizer_arrays(optimizer):
+    for key, value in vars(optimizer).items():
+        if isinstance(value, dict):
+            yield from ((key, name, a) for name, a in value.items())
+
+
+def _checksum(tensors, texts):
+    """sha256 over every text but the checksum itself, and names, dtypes, shapes and bytes of all arrays."""
+    index = [[name, a.dtype.str, list(a.shape)] for name, a in sorted(tensors.items())]
+    digest = hashlib.sha256(json.dumps([sorted(texts.items()), index]).encode())
+    for _, a in sorted(tensors.items()):
+        digest.update(a.tobytes())  # row-major, whatever the memory order
+    return digest.hexdigest()
+
+
+def _to_json(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def _check_names_and_shapes(state, shapes, dtype, path):
+    if missing := sorted(shapes.keys() - state.keys()):
+        raise CheckpointError(f"{path}: {', '.join(missing):.200} missing; {OTHER_FILE}")
+    if unknown := sorted(state.keys() - shapes.keys()):
+        raise CheckpointError(f"{path}: {', '.join(unknown):.200} unknown to its own configuration; {OTHER_FILE}")
+    for name, a in state.items():
+        if a.shape != shapes[name] or a.dtype.name != dtype:
+            raise CheckpointError(
+                f"{path}: {name} is {a.dtype} {a.shape}, by its configuration {dtype} {shapes[name]}; {OTHER_FILE}"
+            )

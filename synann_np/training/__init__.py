@@ -1,0 +1,1 @@
+"""What can be added to the training loop, and the records it yields."""

@@ -1,0 +1,30 @@
+"""The history of a run: one JSON object a line, so that a run that was cut still has all its complete lines."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from .records import EvalRecord, TrainRecord
+
+KINDS = {"train": TrainRecord, "eval": EvalRecord}
+
+
+def to_line(record):
+    """A TrainRecord or EvalRecord as one line of JSON. Floats keep all their digits: equal runs, equal bytes."""
+    kind = next(kind for kind, cls in KINDS.items() if isinstance(record, cls))
+    return json.dumps({"kind": kind, **asdict(record)}) + "\n"
+
+
+def read_history(path):
+    """The records of a file, in order.
+
+    Raises: ValueError naming file and line for a line that is no record; OSError if the file cannot be read.
+    """
+    records = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            fields = json.loads(line)
+            records.append(KINDS[fields.pop("kind")](**fields))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{path}: line {number} is no record of a run ({error})") from error
+    return records
