@@ -18,7 +18,6 @@ import pytest
 from hypothesis import strategies as st
 
 import strict_device
-from synann_np import data
 from synann_np.data import (
     DataError,
     batches,
