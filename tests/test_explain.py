@@ -82,7 +82,7 @@ def test_negative_factors_keep_their_sign_beside_the_share():
     np.testing.assert_allclose(shares.total, -np.log(np.abs(y)), rtol=1e-14)
     np.testing.assert_array_equal((shares.factors < 0).sum(axis=2), [[1, 2, 0]])
     np.testing.assert_array_equal(np.sign(y), [[-1, 1, -1]])
-    assert shares.inhibition[0, 2, 2] == -math.log(3)
+    assert math.isclose(shares.inhibition[0, 2, 2], -math.log(3), rel_tol=1e-15)
 
 
 def test_factors_and_inputs_of_zero_have_infinite_shares():

@@ -53,7 +53,10 @@ def test_it_equals_the_plain_layers(name, background, masked, dtype, tolerance, 
     conv = Conv2d(shape[1], filters, kernel, bias=bias, rng=rng, dtype=dtype)
     x = rng.standard_normal(shape).astype(dtype)
     if background:  # constant pixels: whole windows tie, and the first has to win
-        x[:, :, : shape[2] // 2] = -0.4242
+        x[:, :, : shape[2] // 2] = -0.5
+        for p in conv.params.values():  # few digits: every product is exact, and equal windows stay equal
+            p[...] = np.round(p * 64) / 64
+        x = np.round(x * 64) / 64
     mask = (2.0 * (rng.random((shape[0], filters, 1, 1)) < 0.5)).astype(dtype) if masked else None
     block = way(conv, x)
     y, cache = block.forward(x, mask)
