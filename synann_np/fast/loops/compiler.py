@@ -1,8 +1,9 @@
-"""From C to a loaded library: by this machine's compiler, once for every set of constants, then from a cache."""
+"""Compile a C source on this machine once for each set of constants, cache the library and load it."""
 
 import atexit
 import ctypes
 import hashlib
+import importlib.util
 import os
 import re
 import shlex
@@ -17,16 +18,17 @@ from pathlib import Path
 
 from ...storage.atomic_file import write_atomically
 
-OPTIONS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fPIC", "-shared")
+OPTIONS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread")
 FOR_THIS_PROCESSOR = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler accepts
-SECONDS_TO_ANSWER, SECONDS_TO_COMPILE = 10, 120  # a compiler that takes longer will not pay
+POOL = Path(__file__).with_name("threads.c")
+SECONDS_TO_ANSWER, SECONDS_TO_COMPILE = 30, 120  # a compiler that takes longer will not pay
 
 
 class Compiler:
     """command: words to call it with. fingerprint: 12 hex digits; equal ones make equal libraries of equal sources.
 
     It covers the compiler's version and, by its predefined macros, the instructions of the processor: a home folder may
-    be shared by machines of different kinds. str() of it is for people and tells both: "cc 12.2.0 5f0c…".
+    be shared by machines of different kinds. str() of it shows both: "cc 12.2.0 5f0c…".
     """
 
     def __init__(self, command, macros):
@@ -41,6 +43,8 @@ class Compiler:
 def library(source, **constants):
     """The C file `source` compiled with -DNAME=value for all constants, as a ctypes.CDLL.
 
+    Its `run_parts` is the one pool of threads of this process (threads.c).
+
     Returns None if there is no compiler; and with a RuntimeWarning, once for each source, if it fails.
     """
     compiler = find_compiler()
@@ -48,28 +52,28 @@ def library(source, **constants):
 
 
 def find_compiler():
-    """The Compiler that the environment names (CC), or cc, gcc or clang; None without, or with SYNANN_C=0.
+    """The Compiler named by CC in the environment; else cc, gcc or clang; else that of the package `ziglang`.
 
-    None on Windows too, where nobody has tried it. A RuntimeWarning tells if CC names none.
+    Returns None if there is none, with SYNANN_FAST=0, and on Windows, where the loops have not been tried. Warns with a
+    RuntimeWarning if CC names no usable compiler.
     """
-    if os.environ.get("SYNANN_C") == "0" or os.name != "posix":
+    if os.environ.get("SYNANN_FAST") == "0" or os.name != "posix":
         return None
     return _try_compilers(os.environ.get("CC"))
 
 
 def working_compiler():
-    """find_compiler(), or None if what it makes of a source of this package cannot be loaded; that is warned of."""
-    source = Path(__file__).with_name("synapse.c")
-    return find_compiler() if library(source, REAL="float") is not None else None
+    """find_compiler(), or None with a RuntimeWarning if a library that it makes cannot be loaded."""
+    return find_compiler() if library(POOL) is not None else None
 
 
 @lru_cache
 def _try_compilers(chosen):
     try:
-        names = [shlex.split(chosen)] if chosen else [["cc"], ["gcc"], ["clang"]]
+        commands = [shlex.split(chosen)] if chosen else [["cc"], ["gcc"], ["clang"], _zig()]
     except ValueError:  # a quotation without an end
-        names = [[]]
-    for words in names:
+        commands = [[]]
+    for words in commands:
         for options in FOR_THIS_PROCESSOR if words and shutil.which(words[0]) else ():
             command = [*words, *OPTIONS, *options]
             with suppress(OSError, subprocess.SubprocessError):
@@ -77,8 +81,14 @@ def _try_compilers(chosen):
                 if b"__VERSION__" in macros:
                     return Compiler(command, macros)
     if chosen:
-        _warn(f"the environment's CC, {chosen!r}, is no C compiler for GCC's options: NumPy works instead, slower.")
+        _warn(f"CC={chosen!r} in the environment is not a C compiler that takes GCC's options.")
     return None
+
+
+def _zig():
+    """The command of the C compiler in the package `ziglang`; [] if it is not installed."""
+    found = importlib.util.find_spec("ziglang")
+    return [str(Path(found.origin).with_name("zig")), "cc"] if found and found.origin else []
 
 
 @lru_cache
@@ -96,11 +106,14 @@ def _load_alone(compiler, source, constants):
     digest = hashlib.sha256(text + repr(defined).encode()).hexdigest()[:16]
     try:
         folder, name = _cache(), f"{source.stem}-{digest}-{compiler.fingerprint}"
-        return ctypes.CDLL(str(_whole(folder, name) or _compile(compiler, defined, source, folder, name)))
+        loops = ctypes.CDLL(str(_whole(folder, name) or _compile(compiler, defined, source, folder, name)))
+        if source != POOL and (pool := _load_alone(compiler, POOL, ())) is not None:
+            ctypes.c_void_p.in_dll(loops, "run_parts").value = ctypes.cast(pool.run, ctypes.c_void_p).value
+        return loops
     except (OSError, subprocess.SubprocessError) as error:
         _failed.add((compiler, source))
         said = (getattr(error, "stderr", b"") or b"").decode(errors="replace")[:2000]
-        _warn(f"{source.name} is not compiled, NumPy does it, slower: {error} {said}")
+        _warn(f"{source.name} could not be compiled: {error} {said}")
         return None
 
 
@@ -137,7 +150,10 @@ def _run(command, seconds):
 
 def _warn(text):
     warnings.warn(
-        f"{text}\nSYNANN_C=0 in the environment does not even try; CC names a compiler.", RuntimeWarning, stacklevel=4
+        f"{text}\nThe plain layers are used, which are slower. CC=... names another compiler; "
+        "`pip install 'ziglang'` installs one; SYNANN_FAST=0 turns the compiled loops off.",
+        RuntimeWarning,
+        stacklevel=4,
     )
 
 

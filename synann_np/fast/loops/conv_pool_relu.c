@@ -3,6 +3,7 @@
 Compiled for one layer. Constants from the command line: REAL (float or double), C channels, F filters, H by W pixels,
 KH by KW kernel, BAND pooling rows whose patches are gathered at a time. */
 
+#include "threads.h"
 #include "vectors.h"
 
 #define PH (KH + 1)                 /* a patch: what the four outputs under a pooling window see */
@@ -40,6 +41,7 @@ struct forward_memory {
     vec z[FILTERS_AT_ONCE][4][BAND_VECTORS];
     REAL best[BAND_VECTORS * LANES];
     INTEGER winner[BAND_VECTORS * LANES];
+    int kept[F];                    /* the filters whose mask is not 0 */
 };
 
 /* patches_crs,hw = x_c,2h+r,2w+s of the pooling rows from `top` on */
@@ -94,50 +96,74 @@ INLINE void pool(struct forward_memory *m, int f, int windows, REAL bias, REAL s
     for (int k = 0; k < windows; k++) won[k] = m->winner[k];
 }
 
-/* x (N, C, H, W) by its strides; mask (N, F) or NULL; y (N, F, h, w); won (N, F, h, w). 0 if there is no memory. */
-int forward(int64_t N, const REAL *x, int64_t xn, int64_t xc, int64_t xh, int64_t xw, const REAL *weight,
-            const REAL *bias, const REAL *mask, REAL *y, uint8_t *won)
+enum { IMAGES = 4, CHUNKS = 8 }; /* images of a part, forward; chunks of the batch, each with its own sums, backward */
+
+struct forward_job {
+    struct forward_memory *memory;
+    int64_t N, xn, xc, xh, xw;
+    const REAL *x, *weight, *bias, *mask;
+    REAL *y;
+    uint8_t *won;
+};
+
+static void forward_image(struct forward_memory *m, const struct forward_job *job, int64_t n)
 {
-    struct forward_memory *m = aligned(sizeof *m);
-    if (!m) return 0;
-    memset(m->patches, 0, sizeof m->patches);
-    for (int64_t n = 0; n < N; n++, x += xn, y += F * WINDOWS, won += F * WINDOWS) {
-        for (int c = 0; c < C; c++)
-            for (int row = 0; row < H; row++) {
-                const REAL *from = x + c * xc + row * xh;
-                for (int k = 0; k < HALF; k++) m->halves[c][row][0][k] = from[2 * k * xw];
-                for (int k = 0; k < W / 2; k++) m->halves[c][row][1][k] = from[(2 * k + 1) * xw];
-            }
-        int kept[F], count = 0;
-        for (int f = 0; f < F; f++) {
-            if (!mask || mask[n * F + f] != 0) kept[count++] = f;
-            else memset(y + f * WINDOWS, 0, WINDOWS * sizeof(REAL)); /* backward does not ask who has won */
+    const REAL *x = job->x + n * job->xn, *mask = job->mask ? job->mask + n * F : 0;
+    REAL *y = job->y + n * F * WINDOWS;
+    uint8_t *won = job->won + n * F * WINDOWS;
+    for (int c = 0; c < C; c++)
+        for (int row = 0; row < H; row++) {
+            const REAL *from = x + c * job->xc + row * job->xh;
+            for (int k = 0; k < HALF; k++) m->halves[c][row][0][k] = from[2 * k * job->xw];
+            for (int k = 0; k < W / 2; k++) m->halves[c][row][1][k] = from[(2 * k + 1) * job->xw];
         }
-        for (int top = 0; top < h; top += BAND) {
-            int rows = LEAST(BAND, h - top);
-            gather(m, top, rows);
-            for (int first = 0; first < count; first += FILTERS_AT_ONCE) {
-                int some = LEAST(FILTERS_AT_ONCE, count - first);
-                const REAL *weights[FILTERS_AT_ONCE];
-                for (int f = 0; f < some; f++) weights[f] = weight + kept[first + f] * C * KH * KW;
-                for (int v = 0; v < BAND_VECTORS; v++)
-                    switch (some) { /* each with its own number of registers */
-                        case 1: convolve(m, v, weights, 1); break;
-                        case 2: convolve(m, v, weights, 2); break;
+    int count = 0;
+    for (int f = 0; f < F; f++) {
+        if (!mask || mask[f] != 0) m->kept[count++] = f;
+        else memset(y + f * WINDOWS, 0, WINDOWS * sizeof(REAL)); /* backward does not ask who has won */
+    }
+    for (int top = 0; top < h; top += BAND) {
+        int rows = LEAST(BAND, h - top);
+        gather(m, top, rows);
+        for (int first = 0; first < count; first += FILTERS_AT_ONCE) {
+            int some = LEAST(FILTERS_AT_ONCE, count - first);
+            const REAL *weights[FILTERS_AT_ONCE];
+            for (int f = 0; f < some; f++) weights[f] = job->weight + m->kept[first + f] * C * KH * KW;
+            for (int v = 0; v < BAND_VECTORS; v++)
+                switch (some) { /* each with its own number of registers */
+                    case 1: convolve(m, v, weights, 1); break;
+                    case 2: convolve(m, v, weights, 2); break;
 #if FILTERS_AT_ONCE > 2
-                        case 3: convolve(m, v, weights, 3); break;
-                        case 4: convolve(m, v, weights, 4); break;
-                        case 5: convolve(m, v, weights, 5); break;
+                    case 3: convolve(m, v, weights, 3); break;
+                    case 4: convolve(m, v, weights, 4); break;
+                    case 5: convolve(m, v, weights, 5); break;
 #endif
-                    }
-                for (int k = 0; k < some; k++) {
-                    int f = kept[first + k], at = f * WINDOWS + top * w;
-                    pool(m, k, rows * w, bias ? bias[f] : 0, mask ? mask[n * F + f] : 1, y + at, won + at);
                 }
+            for (int k = 0; k < some; k++) {
+                int f = m->kept[first + k], at = f * WINDOWS + top * w;
+                pool(m, k, rows * w, job->bias ? job->bias[f] : 0, mask ? mask[f] : 1, y + at, won + at);
             }
         }
     }
-    free(m);
+}
+
+static void forward_part(void *of, int64_t part, int64_t seat)
+{
+    const struct forward_job *job = of;
+    for (int64_t n = part * IMAGES; n < LEAST((part + 1) * IMAGES, job->N); n++)
+        forward_image(job->memory + seat, job, n);
+}
+
+/* x (N, C, H, W) by its strides; mask (N, F) or NULL; y (N, F, h, w); won (N, F, h, w). 0 if there is no memory. */
+int forward(int64_t threads, int64_t N, const REAL *x, int64_t xn, int64_t xc, int64_t xh, int64_t xw,
+            const REAL *weight, const REAL *bias, const REAL *mask, REAL *y, uint8_t *won)
+{
+    struct forward_memory *memory = aligned(threads * sizeof *memory);
+    if (!memory) return 0;
+    for (int64_t k = 0; k < threads; k++) memset(memory[k].patches, 0, sizeof memory[k].patches);
+    struct forward_job job = {memory, N, xn, xc, xh, xw, x, weight, bias, mask, y, won};
+    run_parts(forward_part, &job, (N + IMAGES - 1) / IMAGES, threads);
+    free(memory);
     return 1;
 }
 
@@ -147,12 +173,12 @@ int forward(int64_t N, const REAL *x, int64_t xn, int64_t xc, int64_t xh, int64_
 #define WINDOWS_AT_ONCE LEAST(LEAST(LANES, 4), VECTORS_AT_ONCE / (ROWS * COLUMNS))
 #define PIXELS (H * W * CP + ROW_LANES) /* what follows the last row is touched, but does not count */
 
-const int channels = CP, overhang = ROW_LANES;
+const int channels = CP;
 
 struct backward_memory {
     double dbias[F];
     row_vec weight[F][KH][ROW_VECTORS], dweight[F][KH][ROW_VECTORS];
-    REAL x[PIXELS];                 /* (H, W, CP) */
+    REAL x[PIXELS], dx[PIXELS];     /* of an image, (H, W, CP) */
     int first_pixel[WINDOWS];       /* of each window, in x */
     int all_pixel[WINDOWS];
     REAL all_dy[WINDOWS];
@@ -224,36 +250,64 @@ INLINE void add_dx(struct backward_memory *m, int f, int i, int rows, int v, int
             else add(m, f, i, KH % ROWS, v, ROW_VECTORS % COLUMNS, __VA_ARGS__);                                      \
         }
 
-/* dy (N, F, h, w) by its strides; dweight (F, C, KH, KW), dbias (F); dx (N, H, W, CP), with ROW_LANES more behind it,
-or NULL. */
-int backward(int64_t N, const REAL *x, int64_t xn, int64_t xc, int64_t xh, int64_t xw, const REAL *weight,
-             const REAL *mask, const uint8_t *won, const REAL *dy, int64_t dn, int64_t df, int64_t dh, int64_t dw,
-             REAL *dweight, REAL *dbias, REAL *dx)
+struct backward_job {
+    struct backward_memory *chunks;
+    int64_t N, xn, xc, xh, xw, dn, df, dh, dw;
+    const REAL *x, *weight, *mask, *dy;
+    const uint8_t *won;
+    REAL *dx;
+};
+
+static void backward_image(struct backward_memory *m, const struct backward_job *job, int64_t n)
 {
-    struct backward_memory *m = aligned(sizeof *m);
-    if (!m) return 0;
+    const REAL *x = job->x + n * job->xn, *dy = job->dy + n * job->dn;
+    REAL *dx = job->dx ? job->dx + n * H * W * CP : 0;
+    for (int row = 0; row < H; row++)
+        for (int c = 0; c < C; c++)
+            for (int column = 0; column < W; column++)
+                m->x[(row * W + column) * CP + c] = x[c * job->xc + row * job->xh + column * job->xw];
+    if (dx) memset(m->dx, 0, PIXELS * sizeof(REAL));
+    for (int f = 0; f < F; f++) {
+        REAL scale = job->mask ? job->mask[n * F + f] : 1;
+        int count = 0;
+        if (scale) count = collect(m, dy + f * job->df, job->dh, job->dw, job->won + (n * F + f) * WINDOWS, scale);
+        if (!count) continue;
+        add_dbias(m, f, count);
+        IN_PARTS(add_dweight, count)
+        if (dx) IN_PARTS(add_dx, count, m->dx)
+    }
+    if (dx) memcpy(dx, m->dx, H * W * CP * sizeof(REAL));
+}
+
+static void backward_part(void *of, int64_t chunk, int64_t seat)
+{
+    const struct backward_job *job = of;
+    struct backward_memory *m = job->chunks + chunk;
+    (void)seat;
     memset(m, 0, sizeof *m);
     for (int k = 0; k < WINDOWS; k++) m->first_pixel[k] = (2 * (k / w) * W + 2 * (k % w)) * CP;
     for (int f = 0; f < F; f++)
         for (int c = 0; c < C; c++)
             for (int i = 0; i < KH; i++)
                 for (int j = 0; j < KW; j++)
-                    ((REAL *)m->weight[f][i])[j * CP + c] = weight[((f * C + c) * KH + i) * KW + j];
-    for (int64_t n = 0; n < N; n++, x += xn, dy += dn) {
-        for (int row = 0; row < H; row++)
-            for (int c = 0; c < C; c++)
-                for (int column = 0; column < W; column++)
-                    m->x[(row * W + column) * CP + c] = x[c * xc + row * xh + column * xw];
-        if (dx) memset(dx, 0, PIXELS * sizeof(REAL));
-        for (int f = 0; f < F; f++, won += WINDOWS) {
-            REAL scale = mask ? mask[n * F + f] : 1;
-            int count = scale ? collect(m, dy + f * df, dh, dw, won, scale) : 0;
-            if (!count) continue;
-            add_dbias(m, f, count);
-            IN_PARTS(add_dweight, count)
-            if (dx) IN_PARTS(add_dx, count, dx)
-        }
-        if (dx) dx += H * W * CP;
+                    ((REAL *)m->weight[f][i])[j * CP + c] = job->weight[((f * C + c) * KH + i) * KW + j];
+    for (int64_t n = job->N * chunk / CHUNKS; n < job->N * (chunk + 1) / CHUNKS; n++) backward_image(m, job, n);
+}
+
+/* dy (N, F, h, w) by its strides; dweight (F, C, KH, KW), dbias (F); dx (N, H, W, CP) or NULL. 0 if there is no memory.
+The sums of the chunks are added in their order. */
+int backward(int64_t threads, int64_t N, const REAL *x, int64_t xn, int64_t xc, int64_t xh, int64_t xw,
+             const REAL *weight, const REAL *mask, const uint8_t *won, const REAL *dy, int64_t dn, int64_t df,
+             int64_t dh, int64_t dw, REAL *dweight, REAL *dbias, REAL *dx)
+{
+    struct backward_memory *m = aligned(CHUNKS * sizeof *m);
+    if (!m) return 0;
+    struct backward_job job = {m, N, xn, xc, xh, xw, dn, df, dh, dw, x, weight, mask, dy, won, dx};
+    run_parts(backward_part, &job, CHUNKS, threads);
+    for (int chunk = 1; chunk < CHUNKS; chunk++) {
+        const row_vec *from = (const row_vec *)m[chunk].dweight;
+        for (int f = 0; f < F; f++) m->dbias[f] += m[chunk].dbias[f];
+        for (int k = 0; k < F * KH * ROW_VECTORS; k++) ((row_vec *)m->dweight)[k] += from[k];
     }
     for (int f = 0; f < F; f++) {
         dbias[f] = m->dbias[f];

@@ -45,8 +45,8 @@ class CompiledConvPoolRelu:
     The cache holds x itself, which must not change before backward.
     """
 
-    def __init__(self, conv, kernels, input_gradient=True):
-        self.conv, self.kernels, self.input_gradient = conv, kernels, input_gradient
+    def __init__(self, conv, kernels, threads, input_gradient=True):
+        self.conv, self.kernels, self.threads, self.input_gradient = conv, kernels, threads, input_gradient
         self.weight_shape = conv.params["weight"].shape  # what the loops were compiled for
 
     def forward(self, x, mask=None, keep=True):

@@ -27,5 +27,5 @@ typedef REAL vec __attribute__((vector_size(BYTES), may_alias));
 
 INLINE void *aligned(int64_t bytes)
 {
-    return aligned_alloc(BYTES, UP(bytes, BYTES));
+    return aligned_alloc(BYTES, UP(bytes + 1, BYTES));
 }

@@ -1,0 +1,270 @@
+/* y_ni = α_i x_ni P_ni,  P_ni = ∏_j q_nij,  q_nij = 1 − β_ij v_nj, and its gradients. Formulas: synapse_graph.py.
+
+x, y (N, n)   v (N, m)   alpha (n)   beta (n, m). Compile with -DREAL=float or double. */
+
+#include "threads.h"
+#include "vectors.h"
+
+#include <math.h>
+
+#define DOUBLES ((int)(BYTES / sizeof(double)))
+
+typedef double double_vec __attribute__((vector_size(BYTES), may_alias));
+typedef int64_t long_vec __attribute__((vector_size(BYTES), may_alias));
+
+enum { ROWS = 4, VECTORS = REGISTERS == 32 ? 4 : 2, UNITS = 4 };
+#define TILE (VECTORS * DOUBLES)   /* units of a tile, forward */
+
+/* Between two looks at its exponent a product takes this many factors. Each is between 2⁻⁵³ and 2⁴¹ in size, or 0, if
+|β v| ≤ 2⁴⁰: so none over- or underflows. */
+enum { FACTORS = 16, COLUMNS = 64 };
+static const double MOST_PRODUCT = 0x1p40;
+
+#define EXPONENT 0x7ff0000000000000LL
+#define ONE 0x3ff0000000000000LL
+
+struct forward_job {
+    int64_t N, n, m, step; /* step: factors between two looks */
+    const REAL *x, *v, *alpha, *beta;
+    double most;           /* of |R| */
+    double *rows;          /* v, (N / ROWS, m, ROWS) */
+    double *tiles;         /* of each thread: COLUMNS × TILE of beta, then N × TILE of mantissas, then of exponents */
+    REAL *y, *R;
+    uint8_t *zeros;        /* number of factors that are 0, at most 2 */
+};
+
+/* p_ni *= ∏_j q_nij for ROWS rows, a tile of units and `count` columns; v[j][row], beta[j][unit] */
+INLINE void multiply(int64_t count, int64_t step, const double *v, const double_vec *beta, double_vec *mantissa,
+                     long_vec *exponent)
+{
+    double_vec p[ROWS][VECTORS];
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int k = 0; k < VECTORS; k++) p[r][k] = mantissa[r * VECTORS + k];
+    while (count > 0) {
+        int64_t some = LEAST(step, count);
+        count -= some;
+        for (int64_t j = 0; j < some; j++, v += ROWS, beta += VECTORS)
+            UNROLL for (int r = 0; r < ROWS; r++)
+                UNROLL for (int k = 0; k < VECTORS; k++) p[r][k] *= 1 - v[r] * beta[k];
+        UNROLL for (int r = 0; r < ROWS; r++)
+            UNROLL for (int k = 0; k < VECTORS; k++) {
+                long_vec bits = (long_vec)p[r][k], zero = p[r][k] == 0;
+                exponent[r * VECTORS + k] += (bits & EXPONENT) - (ONE & ~zero); /* 0 stays 0, whatever comes */
+                p[r][k] = (double_vec)((bits & ~EXPONENT) | (ONE & ~zero));
+            }
+    }
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int k = 0; k < VECTORS; k++) mantissa[r * VECTORS + k] = p[r][k];
+}
+
+/* R, the product of the factors that are not 0, and their number. */
+static REAL without_zeros(int64_t m, const REAL *v, const REAL *beta, double most, uint8_t *zeros)
+{
+    double R = 1;
+    int64_t exponent = 0;
+    int found = 0, shift;
+    for (int64_t j = 0; j < m; j++) {
+        double q = 1 - (double)beta[j] * v[j];
+        if (q == 0) found++;
+        else R = frexp(R * q, &shift), exponent += shift;
+    }
+    *zeros = LEAST(found, 2);
+    R = ldexp(R, exponent < -4000 ? -4000 : exponent > 4000 ? 4000 : (int)exponent);
+    return R > most ? most : R < -most ? -most : R;
+}
+
+static void forward_part(void *of, int64_t part, int64_t seat)
+{
+    const struct forward_job *job = of;
+    int64_t N = job->N, n = job->n, m = job->m, N_up = UP(N, ROWS), first = part * TILE;
+    double *tile = job->tiles + seat * TILE * (COLUMNS + 2 * N_up), *mantissa = tile + COLUMNS * TILE;
+    int64_t *exponent = (int64_t *)(mantissa + N_up * TILE);
+    int64_t units = LEAST(TILE, n - first);
+    for (int64_t k = 0; k < N_up * TILE; k++) mantissa[k] = 1, exponent[k] = 0;
+    memset(tile, 0, COLUMNS * TILE * sizeof(double));
+    for (int64_t start = 0; start < m; start += COLUMNS) {
+        int64_t count = LEAST(COLUMNS, m - start);
+        for (int64_t i = 0; i < units; i++)
+            for (int64_t j = 0; j < count; j++) tile[j * TILE + i] = job->beta[(first + i) * m + start + j];
+        for (int64_t r = 0; r < N; r += ROWS)
+            multiply(count, job->step, job->rows + r * m + start * ROWS, (const double_vec *)tile,
+                     (double_vec *)(mantissa + r * TILE), (long_vec *)(exponent + r * TILE));
+    }
+    for (int64_t r = 0; r < N; r++)
+        for (int64_t i = 0; i < units; i++) {
+            int64_t at = r * n + first + i, e = exponent[r * TILE + i] >> 52;
+            double p = mantissa[r * TILE + i];
+            if (p == 0 || !(fabs(p) < 2)) { /* a factor is 0, or something is infinite or NaN */
+                job->R[at] = without_zeros(m, job->v + r * m, job->beta + (first + i) * m, job->most, job->zeros + at);
+            } else {
+                int64_t scale = e < -1000 ? 0 : e > 1000 ? 1000 : e;
+                uint64_t bits = (uint64_t)(scale + 1023) << 52;
+                double power;
+                memcpy(&power, &bits, sizeof power);
+                p = e < -1000 ? ldexp(p, e < -4000 ? -4000 : (int)e) : p * power;
+                job->R[at] = p > job->most ? job->most : p < -job->most ? -job->most : p;
+                job->zeros[at] = 0;
+            }
+            job->y[at] = job->zeros[at] ? 0 * job->x[at] : job->alpha[first + i] * job->x[at] * job->R[at];
+        }
+}
+
+static double largest(int64_t count, const REAL *a)
+{
+    REAL most[16] = {0};
+    for (int64_t k = 0; k < count; k++) {
+        REAL size = a[k] < 0 ? -a[k] : a[k];
+        most[k % 16] = size > most[k % 16] ? size : most[k % 16];
+    }
+    for (int k = 1; k < 16; k++) most[0] = most[k] > most[0] ? most[k] : most[0];
+    return most[0];
+}
+
+/* R (N, n): the product of the factors that are not 0, |R| ≤ `most`; zeros (N, n). 0 if there is no memory. */
+int forward(int64_t threads, int64_t N, int64_t n, int64_t m, const REAL *x, const REAL *v, const REAL *alpha,
+            const REAL *beta, double most, REAL *y, REAL *R, uint8_t *zeros)
+{
+    int64_t N_up = UP(N, ROWS);
+    double *rows = aligned(N_up * m * sizeof(double));
+    double *tiles = aligned(threads * TILE * (COLUMNS + 2 * N_up) * sizeof(double));
+    if (!rows || !tiles) return free(rows), free(tiles), 0;
+    for (int64_t r = 0; r < N_up; r++)
+        for (int64_t j = 0; j < m; j++) rows[(r / ROWS * m + j) * ROWS + r % ROWS] = r < N ? v[r * m + j] : 0;
+    int64_t step = largest(N * m, v) * largest(n * m, beta) <= MOST_PRODUCT ? FACTORS : 1;
+    struct forward_job job = {N, n, m, step, x, v, alpha, beta, most, rows, tiles, y, R, zeros};
+    run_parts(forward_part, &job, (n + TILE - 1) / TILE, threads);
+    free(rows), free(tiles);
+    return 1;
+}
+
+struct backward_job {
+    int64_t N, n, m;
+    int all_far_from_zero;
+    const REAL *v, *beta;
+    const REAL *t, *sole;  /* (n / UNITS, N, UNITS): dy α x R of the units without a zero factor, and of those with one */
+    REAL scale;            /* of t and sole */
+    double most;
+    REAL *memory;          /* of each thread: 2 × N × LANES */
+    REAL *dv, *dbeta;
+};
+
+/* sum_nj += Σ t_ni β_ij / q_nij and dbeta_ij = Σ_n t_ni v_nj / q_nij for UNITS units i and a vector of columns j. One
+division serves four: 1/q_1 = q_2 (q_3 q_4) / (q_1 q_2 q_3 q_4), and so on. */
+INLINE void quotients(int64_t N, const vec *v, const vec beta[UNITS], const REAL (*t)[UNITS], vec *sum, vec dbeta[UNITS])
+{
+    vec b[UNITS], d[UNITS];
+    UNROLL for (int i = 0; i < UNITS; i++) b[i] = beta[i], d[i] = (vec){0};
+    for (int64_t r = 0; r < N; r++) {
+        vec q[UNITS], s = sum[r];
+        UNROLL for (int i = 0; i < UNITS; i++) q[i] = 1 - b[i] * v[r];
+        vec left = q[0] * q[1], right = q[2] * q[3], inverse = 1 / (left * right);
+        vec of_left = inverse * right, of_right = inverse * left; /* 1 / left, 1 / right */
+        vec one_over[UNITS] = {of_left * q[1], of_left * q[0], of_right * q[3], of_right * q[2]};
+        UNROLL for (int i = 0; i < UNITS; i++) {
+            vec quotient = t[r][i] * one_over[i];
+            d[i] += quotient * v[r];
+            s += quotient * b[i];
+        }
+        sum[r] = s;
+    }
+    UNROLL for (int i = 0; i < UNITS; i++) dbeta[i] = d[i];
+}
+
+/* The same where factors may be 0 or nearly so, one by one in float64; clipped as in the plain layer. */
+static void careful_quotients(const struct backward_job *job, const REAL (*v)[LANES], const REAL (*beta)[LANES],
+                              const REAL (*t)[UNITS], const REAL (*sole)[UNITS], REAL (*sum)[LANES], REAL (*dbeta)[LANES])
+{
+    double most = job->most / job->scale;
+    for (int i = 0; i < UNITS; i++) {
+        double d[LANES] = {0};
+        for (int64_t r = 0; r < job->N; r++)
+            for (int l = 0; l < LANES; l++) {
+                double b = beta[i][l], x = v[r][l], q = 1 - b * x;
+                double c = q != 0 ? t[r][i] / q : sole[r][i];
+                c = c > most ? most : c < -most ? -most : c;
+                double s = c * b;
+                d[l] += c * x;
+                sum[r][l] += s > most ? most : s < -most ? -most : s;
+            }
+        for (int l = 0; l < LANES; l++) dbeta[i][l] = d[l];
+    }
+}
+
+static void backward_part(void *of, int64_t part, int64_t seat)
+{
+    const struct backward_job *job = of;
+    int64_t N = job->N, n = job->n, m = job->m, j = part * LANES, lanes = LEAST(LANES, m - j);
+    vec *column = (vec *)job->memory + seat * 2 * N, *sum = column + N;
+    memset(column, 0, 2 * N * sizeof(vec));
+    for (int64_t r = 0; r < N; r++) memcpy(column + r, job->v + r * m + j, lanes * sizeof(REAL));
+    for (int64_t i = 0; i < n; i += UNITS) {
+        vec of_beta[UNITS] = {0}, of_dbeta[UNITS];
+        int64_t some = LEAST(UNITS, n - i);
+        const REAL(*t)[UNITS] = (const void *)(job->t + i * N), (*sole)[UNITS] = (const void *)(job->sole + i * N);
+        for (int64_t k = 0; k < some; k++) memcpy(of_beta + k, job->beta + (i + k) * m + j, lanes * sizeof(REAL));
+        if (job->all_far_from_zero) quotients(N, column, of_beta, t, sum, of_dbeta);
+        else careful_quotients(job, (void *)column, (void *)of_beta, t, sole, (void *)sum, (void *)of_dbeta);
+        for (int64_t k = 0; k < some; k++)
+            for (int64_t l = 0; l < lanes; l++) job->dbeta[(i + k) * m + j + l] = -job->scale * of_dbeta[k][l];
+    }
+    for (int64_t r = 0; r < N; r++)
+        for (int64_t l = 0; l < lanes; l++) job->dv[r * m + j + l] = -job->scale * sum[r][l];
+}
+
+/* Whether every |q_nij| is between 2⁻²⁰ and 2²⁰, so that four of them and their quotients keep all digits. */
+static int all_far_from_zero(int64_t N, int64_t n, int64_t m, const REAL *v, const REAL *beta, REAL *most)
+{
+    int sound = 1;
+    memset(most, 0, m * sizeof(REAL));
+    for (int64_t r = 0; r < N; r++)
+        for (int64_t j = 0; j < m; j++) {
+            REAL a = v[r * m + j];
+            sound &= a >= 0;
+            most[j] = a > most[j] ? a : most[j];
+        }
+    for (int64_t i = 0; i < n && sound; i++)
+        for (int64_t j = 0; j < m; j++) {
+            REAL z = beta[i * m + j] * most[j];
+            sound &= (z <= (REAL)(1 - 0x1p-20)) & (z >= (REAL)-0x1p20);
+        }
+    return sound;
+}
+
+/* As forward; dy, dx (N, n), dv (N, m), dalpha (n), dbeta (n, m). */
+int backward(int64_t threads, int64_t N, int64_t n, int64_t m, const REAL *dy, const REAL *x, const REAL *v,
+             const REAL *alpha, const REAL *beta, double most, const REAL *R, const uint8_t *zeros, REAL *dx, REAL *dv,
+             REAL *dalpha, REAL *dbeta)
+{
+    int64_t units = UP(n, UNITS);
+    REAL *t = aligned(2 * units * N * sizeof(REAL)), *sole = t + units * N;
+    REAL *memory = aligned(threads * 2 * N * sizeof(vec)), *most_v = aligned(m * sizeof(REAL));
+    if (!t || !memory || !most_v) return free(t), free(memory), free(most_v), 0;
+
+    memset(dalpha, 0, n * sizeof(REAL));
+    memset(t, 0, 2 * units * N * sizeof(REAL));
+    REAL largest_t = 0;
+    for (int64_t r = 0; r < N; r++)
+        for (int64_t i = 0; i < n; i++) {
+            int64_t at = r * n + i, place = (i / UNITS * N + r) * UNITS + i % UNITS;
+            REAL d = dy[at] * R[at], P = zeros[at] ? 0 : d;
+            dalpha[i] += P * x[at];
+            dx[at] = P * alpha[i];
+            d *= alpha[i] * x[at];
+            if (!zeros[at]) t[place] = d;
+            if (zeros[at] == 1) sole[place] = d;
+            REAL size = d < 0 ? -d : d;
+            largest_t = size > largest_t ? size : largest_t;
+        }
+    /* Sums of subnormal numbers take long and their quotients may underflow: t is scaled, and what is tiny compared with
+    its largest counts as 0. A division: 1 / scale may overflow. */
+    REAL scale = largest_t > 0 && largest_t < (REAL)INFINITY ? (REAL)exp2(floor(log2(largest_t))) : 1;
+    for (int64_t k = 0; k < 2 * units * N; k++) {
+        REAL a = t[k] / scale;
+        t[k] = a < (REAL)1e-20 && a > (REAL)-1e-20 ? 0 : a;
+    }
+    int far = all_far_from_zero(N, n, m, v, beta, most_v);
+    struct backward_job job = {N, n, m, far, v, beta, t, sole, scale, most, memory, dv, dbeta};
+    run_parts(backward_part, &job, (m + LANES - 1) / LANES, threads);
+    free(t), free(memory), free(most_v);
+    return 1;
+}

@@ -1,0 +1,124 @@
+/* A pool of threads that take parts of a job one by one, so that a core that is busy elsewhere is given less to do.
+
+The caller works too, and waits at the end only for parts that were begun: if no other thread wakes up in time, it does
+everything itself. One job at a time; a second caller, or a part that calls again, works alone. Threads are started when
+they are first needed; where none can be had, the caller works alone. A child of fork starts its own. Between jobs a
+thread spins for a moment, as the next layer follows soon, and then sleeps. */
+
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef void part_function(void *job, int64_t part, int64_t seat);
+
+enum { MOST_THREADS = 256, SPINS = 4000, STACK = 1 << 20 };
+
+static pthread_mutex_t callers = PTHREAD_MUTEX_INITIALIZER; /* held by the one whose job it is */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;    /* of everything below */
+static pthread_cond_t job_came = PTHREAD_COND_INITIALIZER, last_left = PTHREAD_COND_INITIALIZER;
+static part_function *work;
+static void *job;
+static int64_t parts, seats, taken;  /* seats: how many threads may take part, taken: how many do or did */
+static _Atomic int64_t next_part;
+static _Atomic int inside;           /* threads that work on the job, without the caller */
+static _Atomic unsigned jobs;        /* that came so far */
+static int64_t started;
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void take_parts(part_function *do_part, void *of, int64_t count, int64_t seat)
+{
+    for (int64_t part; (part = atomic_fetch_add(&next_part, 1)) < count;) do_part(of, part, seat);
+}
+
+static void *thread(void *seen_at_start)
+{
+    unsigned seen = (unsigned)(uintptr_t)seen_at_start;
+    for (;;) {
+        for (int k = 0; k < SPINS && atomic_load(&jobs) == seen; k++) pause_briefly();
+        pthread_mutex_lock(&lock);
+        while (jobs == seen) pthread_cond_wait(&job_came, &lock);
+        seen = jobs;
+        int64_t seat = taken < seats ? taken++ : -1;
+        part_function *do_part = work;
+        void *of = job;
+        int64_t count = parts;
+        inside += seat >= 0;
+        pthread_mutex_unlock(&lock);
+        if (seat < 0) continue;
+        take_parts(do_part, of, count, seat);
+        pthread_mutex_lock(&lock);
+        if (--inside == 0) pthread_cond_signal(&last_left);
+        pthread_mutex_unlock(&lock);
+    }
+    return 0;
+}
+
+static void start_threads(int64_t wanted)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    if (started >= wanted || pthread_attr_init(&attributes)) return;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK);
+    sigfillset(&all); /* signals are for the program's own threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t id;
+    while (started < wanted && !pthread_create(&id, &attributes, thread, (void *)(uintptr_t)jobs)) started++;
+    pthread_sigmask(SIG_SETMASK, &before, 0);
+    pthread_attr_destroy(&attributes);
+}
+
+/* See threads.h. */
+void run(part_function *do_part, void *of, int64_t count, int64_t threads)
+{
+    threads = threads < count ? threads : count;
+    threads = threads < MOST_THREADS ? threads : MOST_THREADS;
+    if (threads <= 1 || pthread_mutex_trylock(&callers)) {
+        for (int64_t part = 0; part < count; part++) do_part(of, part, 0);
+        return;
+    }
+    start_threads(threads - 1);
+    pthread_mutex_lock(&lock);
+    work = do_part, job = of, parts = count, seats = threads, taken = 1;
+    next_part = 0;
+    jobs++;
+    pthread_cond_broadcast(&job_came);
+    pthread_mutex_unlock(&lock);
+    take_parts(do_part, of, count, 0);
+    pthread_mutex_lock(&lock);
+    seats = 0; /* who comes now is too late */
+    pthread_mutex_unlock(&lock);
+    for (int k = 0; k < SPINS && atomic_load(&inside); k++) pause_briefly();
+    pthread_mutex_lock(&lock);
+    while (inside) pthread_cond_wait(&last_left, &lock);
+    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&callers);
+}
+
+/* The number of threads in this process, without those of the callers. */
+int64_t threads_started(void)
+{
+    return started;
+}
+
+static void begin_anew(void)
+{
+    pthread_mutex_init(&callers, 0), pthread_mutex_init(&lock, 0);
+    pthread_cond_init(&job_came, 0), pthread_cond_init(&last_left, 0);
+    started = 0, inside = 0, seats = 0;
+}
+
+__attribute__((constructor)) static void prepare_for_fork(void)
+{
+    pthread_atfork(0, 0, begin_anew);
+}
