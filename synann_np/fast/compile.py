@@ -1,112 +1,126 @@
-"""From a plain Sequential to a faster model with the same parameters."""
+"""From a Sequential to a faster one with the same parameters, and the report on what was replaced."""
 
 import os
-import platform
-import sys
 
-from ..layers import Conv2d, Dropout, Dropout2d
-from ..layers.base import Layer
+from ..layers import (
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout2d,
+    MaxPool2d,
+    ReLU,
+    Synapse,
+    SynapseGraph,
+    SynapseRNN,
+    SynapseTensor,
+)
 from ..sequential import Sequential
-from .blocked import Blocked
-from .blocks import ConvPoolReluBlock
+from .cores import usable_cores
 from .cuda.compile import compile_for_cuda
-from .fuse import fuse, fuse_joint
-from .memory import keep_freed_memory
-from .ranked import Ranked
-from .shared_memory import MOST_RANKS
+from .loops import working_compiler
+from .loops.batchnorm import FastBatchNorm
+from .loops.conv2d import FastConv2d
+from .loops.conv_pool_relu import LARGEST_KERNEL, ConvPoolReLU
+from .loops.maxpool2d import FastMaxPool2d
+from .loops.synapse_graph import with_fast_graph
+
+SYNAPSES = (Synapse, SynapseGraph, SynapseTensor, SynapseRNN)
+WINDOW = 256  # pixels of a pooling window that one byte can number
 
 
 def compile(model, threads=None, input_gradient=True):
-    """A model that computes what `model` computes, faster. It shares the arrays of the parameters and buffers.
+    """A Sequential that computes what `model` computes, faster, with the same parameter arrays.
 
-    In front of the first layer that mixes rows, as batch-norm does, everything is computed on a part of the batch at a
-    time, and two things are recognised there: convolution → (channel dropout) → 2×2 pooling → relu, which becomes one
-    block if the kernel is odd, the stride 1 and the padding 0; and the synapse layers, plain and recurrent. Behind it,
-    these too, batch-norm → relu, and at the end batch-norm → linear → log-softmax. Other layers run as they are. The
-    numbers equal those of the plain model up to rounding.
+    Layers that have a faster twin are replaced: convolution → (channel dropout) → 2×2 pooling → relu by one layer; other
+    convolutions of stride 1, batch-norm (with a relu behind it), pooling without overlap, and all synapse layers one by
+    one. All other layers, a user's own included, run as they are. Twins compute the numbers of the plain layers up to
+    rounding; `report` lists them. They are C loops, compiled on first use and cached; without a C compiler nothing is
+    replaced. Results do not depend on the number of threads.
 
-    Where the part by rows has convolutions, and those behind it none, its rows are shared out to as many processes as
-    there are threads, with one thread of BLAS each (ranked.py; Linux on x86-64, layers of this package). They start
-    with the first batch and end with the model, which has close() and may stand in a `with`. Where the cores are busy
-    with other work, this process notices and goes on alone, with the same bits.
-
-    Convolution → pooling → relu and the synapse layer are loops in C (c/), compiled when they are first needed, if
-    there is a C compiler; otherwise, or with SYNANN_C=0 in the environment, NumPy does them, more slowly.
-
-    Two things concern the whole process: freed memory is kept (`keep_freed_memory`), and BLAS gets one thread, or,
-    where no rows are shared out, this number of threads.
+    `model` is not changed, and neither is the process: see `tune_process`.
 
     Arguments:
-        model: Sequential.
-        threads: that compute at a time; None takes the cores that this process may use. Equal runs need equal numbers:
-            sums that are cut elsewhere are rounded otherwise.
-        input_gradient: False if dx of the model's input is not needed, as in training: where the model begins with such
-            a block, backward then returns None for it and saves the time.
+        model: Sequential. On a GPU, cuda/compile.py decides, and the other arguments are ignored.
+        threads: used by the replaced layers; None takes usable_cores().
+        input_gradient: False if the gradient of the model's input is not needed, as in training: backward then may
+            return None for it.
 
-    On a GPU another way is taken, and neither `threads` nor `input_gradient` matters: see cuda/compile.py.
+    Returns: Sequential; with SYNANN_FAST=0 in the environment, `model` itself.
 
-    Returns: a Sequential. With SYNANN_FAST=0 in the environment: `model` itself.
+    Raises: ValueError for threads < 1.
     """
+    if threads is not None and threads < 1:
+        raise ValueError(f"compile: expected at least one thread, got {threads}")
     if os.environ.get("SYNANN_FAST") == "0":
         return model
     if model.backend.name != "numpy":
         return compile_for_cuda(model)
+    if working_compiler() is None:
+        return model
     threads = usable_cores() if threads is None else threads
-    if threads < 1:
-        raise ValueError(f"compile: expected at least one thread, got {threads}")
-    names = list(model.layers)
-    mixing = [i for i, name in enumerate(names) if _needs_the_whole_batch(model.layers[name])]
-    first_joint = mixing[0] if mixing else len(names)
-    rows = {name: model.layers[name] for name in names[:first_joint]}
-    behind = {name: model.layers[name] for name in names[first_joint:]}
-    ranks = min(threads, MOST_RANKS) if _may_be_shared_out(rows, behind, model.dtype) else 1
-    threads_of_rank = threads if ranks == 1 else 1
-    by_rows = fuse(rows, input_gradient, threads_of_rank)
-    joint = Sequential(list(fuse_joint(behind, threads_of_rank).items()), model.dtype, model.backend)
-    _limit_blas(threads_of_rank)
-    keep_freed_memory()
-    return Blocked(model, by_rows, joint) if ranks == 1 else Ranked(model, rows, by_rows, joint, ranks, input_gradient)
+    names, layers = list(model.layers), []
+    while names:
+        chain = [model.layers[name] for name in names[:4]]
+        count, twin = _twin(chain, threads, input_gradient or bool(layers))
+        layers.append((names[0], twin))
+        names = names[count:]
+    return Sequential(layers, model.dtype, model.backend)
 
 
-def usable_cores():
-    """Cores that this process may use: its affinity where the system knows one, else all; fewer if OMP_NUM_THREADS or
-    OPENBLAS_NUM_THREADS say so.
+def _twin(chain, threads, wants_dx):
+    """How many of the layers at the start of the chain are replaced, and by what: one, by itself, if there is no twin."""
+    kinds, first = [type(layer) for layer in chain], chain[0]
+    dropout = len(chain) > 1 and kinds[1] is Dropout2d
+    pattern = kinds[:1] + kinds[2:] if dropout else kinds[:3]
+    if pattern == [Conv2d, MaxPool2d, ReLU] and _can_be_one(first, chain[1 + dropout]):
+        parts = (first, chain[1] if dropout else None, chain[1 + dropout], chain[2 + dropout])
+        return 3 + dropout, ConvPoolReLU(*parts, threads, wants_dx)
+    if (
+        kinds[0] is Conv2d
+        and first.stride == (1, 1)
+        and all(p < k for p, k in zip(first.padding, first.kernel_size, strict=True))
+    ):
+        return 1, FastConv2d(first, threads, wants_dx)
+    if kinds[0] in (BatchNorm1d, BatchNorm2d):
+        relu = kinds[1:2] == [ReLU]
+        return 1 + relu, FastBatchNorm(first, relu, threads)
+    if (
+        kinds[0] is MaxPool2d
+        and first.stride == first.kernel_size
+        and first.kernel_size[0] * first.kernel_size[1] <= WINDOW
+    ):
+        return 1, FastMaxPool2d(first, threads)
+    if kinds[0] in SYNAPSES:
+        return 1, with_fast_graph(first, threads)
+    return 1, first
+
+
+def _can_be_one(conv, pool):
+    """Whether convolution, pooling and relu fit ConvPoolReLU."""
+    KH, KW = conv.kernel_size
+    plain = conv.stride == (1, 1) and conv.padding == (0, 0) and pool.kernel_size == pool.stride == (2, 2)
+    return plain and KH * KW <= LARGEST_KERNEL
+
+
+def report(model):
+    """Which layers of a model run as compiled loops: text, one line a layer.
+
+    Arguments: model: Sequential, compiled or not.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    limits = [os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")]
-    return min([cores, *(int(limit) for limit in limits if limit.isdecimal() and int(limit) > 0)])
+    if model.backend.name != "numpy":
+        return "\n".join(f"{name}: {layer!r} on {model.backend.name}" for name, layer in model.layers.items())
+    reason = "no C compiler" if working_compiler() is None else "no faster twin"
+    lines = []
+    for name, layer in model.layers.items():
+        fast = (
+            type(layer).__module__.startswith(f"{__package__}.")
+            or "graph_forward" in vars(layer)
+            or _has_fast_graphs(layer)
+        )
+        lines.append(f"{name}: {layer!r}: " + ("compiled C loops" if fast else f"plain ({reason})"))
+    return "\n".join(lines)
 
 
-def _needs_the_whole_batch(layer):
-    """Whether a layer mixes rows, or draws masks in a way that is not known here and may number the rows."""
-    return layer.mixes_rows or (layer.draws_masks and type(layer) not in (Dropout, Dropout2d))
-
-
-def _may_be_shared_out(rows, behind, dtype):
-    """Whether other processes can compute these layers, and it may pay: they have the convolutions, where the work is.
-
-    They import the layers of this package, but not those of the user. SharedMemory relies on x86, on Linux's memfd.
-    """
-    package = __name__.partition(".")[0]
-    return (
-        sys.platform == "linux"
-        and platform.machine() == "x86_64"
-        and bool(sys.executable)
-        and any(isinstance(block, ConvPoolReluBlock) for block in fuse(rows))
-        and not any(isinstance(layer, Conv2d) for layer in behind.values())
-        and all(type(layer).__module__.startswith(f"{package}.layers.") for layer in rows.values())
-        and all(p.dtype == dtype for layer in rows.values() for p in layer.params.values())
-        and not any(layer.buffers or _holds_layers(layer) for layer in rows.values())
-    )
-
-
-def _holds_layers(layer):
-    """Whether a layer is made of layers: they have dicts of their own, which would go on holding the old arrays."""
-    held = [value for value in vars(layer).values() if isinstance(value, dict)]
-    return any(isinstance(value, Layer) for values in (vars(layer), *held) for value in values.values())
-
-
-def _limit_blas(threads):
-    import threadpoolctl  # importing the package needs NumPy only
-
-    threadpoolctl.threadpool_limits(threads, user_api="blas")
+def _has_fast_graphs(layer):
+    parts = getattr(layer, "parts", None)
+    return isinstance(parts, dict) and all("graph_forward" in vars(part) for part in parts.values())

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..backend import array_module
+from .composed import Composed
 from .initializers import fan_in_uniform
 from .logistic import logistic
 from .recurrent import Recurrent
@@ -13,7 +14,7 @@ from .synapse import SynapseGraph
 LEAKING_RATES = 1 / 32, 0.9  # g at the start: the slowest and the fastest
 
 
-class SynapseRNN(Recurrent):
+class SynapseRNN(Recurrent, Composed):
     """h_t = (1 − g) h_t−1 + g S(e_t, h_t−1),    e_t = σ(W x_t + b),    S_i(e, h) = α_i e_i ∏_j (1 − β_ij h_j)
 
     The synapse graph as a recurrent cell: the input opens the excitatory channels e_t in (0, 1), the state before,
@@ -38,7 +39,7 @@ class SynapseRNN(Recurrent):
         du_t = de_t σ′(u_t)     dW_ij = Σ_t,n du_tni x_tnj     db = Σ_t,n du_tn     dx_t = du_t W
         dleak_logit = dg g (1 − g)
 
-    Sequences, states, outputs and truncate: see Recurrent. Memory: T arrays of N H² elements (fast/ needs less).
+    Sequences, states, outputs and truncate: see Recurrent. Memory: T arrays of N H² elements (N H in synann_np.fast).
     """
 
     def __init__(
@@ -51,18 +52,10 @@ class SynapseRNN(Recurrent):
         options = {"rng": rng, "dtype": dtype, "backend": backend}
         for name, shape in {"weight": (hidden_size, input_size), "bias": (hidden_size,)}.items():
             self.params[name] = self.backend.asarray(fan_in_uniform(rng, shape, input_size), self.dtype)
-        self._graph = SynapseGraph(hidden_size, hidden_size, parametrisation, train_alpha, **options)
-        self.params |= self._graph.params
-        self.buffers |= self._graph.buffers
+        self.add_parts({"": SynapseGraph(hidden_size, hidden_size, parametrisation, train_alpha, **options)})
         if leak:
             slowest, fastest = (math.log(g / (1 - g)) for g in LEAKING_RATES)
             self.params["leak_logit"] = self.backend.asarray(rng.uniform(slowest, fastest, hidden_size), self.dtype)
-
-    def graph(self):
-        """The SynapseGraph of the cell, on the arrays that params and buffers hold now: they may have been replaced."""
-        for mine, its in ((self.params, self._graph.params), (self.buffers, self._graph.buffers)):
-            its.update({name: mine[name] for name in its})
-        return self._graph
 
     def leaking_rate(self):
         """g (H,) and its derivative by leak_logit; (1.0, 0.0) without a leak."""
@@ -73,7 +66,7 @@ class SynapseRNN(Recurrent):
     def forward(self, x, train=False):
         x = self.steps_of(x)
         xp = array_module(x)
-        graph, (g, _) = self.graph(), self.leaking_rate()
+        graph, (g, _) = self.current_parts()[""], self.leaking_rate()
         e, de_du = logistic(x @ self.params["weight"].T + self.params["bias"])  # (T, N, H), of all steps at once
         h, states, caches = xp.zeros((x.shape[1], self.hidden_size), x.dtype), [], []
         for t in range(len(x)):
@@ -87,7 +80,7 @@ class SynapseRNN(Recurrent):
     def backward(self, dy, cache):
         x, de_du, caches = cache
         xp, T = array_module(dy), len(x)
-        graph, (g, dg_dlogit) = self.graph(), self.leaking_rate()
+        graph, (g, dg_dlogit) = self.current_parts()[""], self.leaking_rate()
         de, steps, dg = [None] * T, [], 0
         sent_back = 0
         for t in reversed(range(T)):

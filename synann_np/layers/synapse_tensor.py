@@ -1,11 +1,11 @@
 """Synapse graphs stacked: a synapse tensor with hidden layers."""
 
 from ..backend import array_module
-from .base import Layer
+from .composed import Composed
 from .synapse import SynapseGraph
 
 
-class SynapseTensor(Layer):
+class SynapseTensor(Composed):
     """h_k = G_k(1, [x, h_1, ..., h_k−1]) for k = 1..K,    y = G(x, [x, h_1, ..., h_K])
 
     with G(x, v) the synapse graph y_i = α_i x_i ∏_j (1 − β_ij v_j); x, y (N, n) with n = features, h_k (N, m_k) with
@@ -38,20 +38,18 @@ class SynapseTensor(Layer):
         hidden = tuple(hidden)
         config = {"features": features, "hidden": hidden}
         super().__init__(dtype, backend, **config, parametrisation=parametrisation, train_alpha=train_alpha)
-        self.features, self.graphs, width = features, {}, features
+        self.features, graphs, width = features, {}, features
         for name, units in [*((f"hidden{k}", m) for k, m in enumerate(hidden, start=1)), ("output", features)]:
-            self.graphs[name] = SynapseGraph(
+            graphs[f"{name}."] = SynapseGraph(
                 units, width, parametrisation, train_alpha, rng=rng, dtype=dtype, backend=backend
             )
             width += units
-        for name, graph in self.graphs.items():
-            self.params |= {f"{name}.{key}": p for key, p in graph.params.items()}
-            self.buffers |= {f"{name}.{key}": b for key, b in graph.buffers.items()}
+        self.add_parts(graphs)
 
     def forward(self, x, train=False):
         self.check_input(x, "N", self.features)
         xp = array_module(x)
-        *hidden, output = self.graphs.values()
+        *hidden, output = self.current_parts().values()
         v, caches = x, []
         for graph in hidden:
             h, cache = graph.forward(xp.ones((len(x), graph.features), x.dtype), v)
@@ -61,12 +59,12 @@ class SynapseTensor(Layer):
         return y, [*caches, cache]
 
     def backward(self, dy, cache):
-        *hidden, (output_name, output) = self.graphs.items()
+        *hidden, (output_name, output) = self.current_parts().items()
         (dx, g), found = output.backward(dy, cache[-1])
         grads = {output_name: found}
         for (name, graph), graph_cache in zip(reversed(hidden), reversed(cache[:-1]), strict=True):
             before = graph.inhibitors
             (_, dv), grads[name] = graph.backward(g[:, before:], graph_cache)
             g = g[:, :before] + dv
-        grads = {f"{name}.{key}": grads[name][key] for name, graph in self.graphs.items() for key in graph.params}
+        grads = {name + key: grads[name][key] for name, graph in self.parts.items() for key in graph.params}
         return dx + g, grads

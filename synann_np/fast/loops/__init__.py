@@ -1,4 +1,4 @@
-"""Loops in C, compiled on this machine. Without a compiler the NumPy paths beside do the work."""
+"""Loops in C, compiled on this machine. Without a compiler the plain layers run."""
 
 from .compiler import find_compiler, library, working_compiler
 

@@ -1,20 +1,34 @@
-"""Arrays as loops in C take them: by address, so that nobody there would notice another shape, dtype or order."""
+"""Arrays as loops in C take them: by address. C cannot check shape, dtype or memory order, so this file does."""
+
+import ctypes
+from functools import cache
 
 import numpy as np
+
+from .compiler import library
 
 REAL = {"float32": "float", "float64": "double"}  # what C calls a dtype
 
 
 def contiguous(a, shape, dtype):
-    """`a`, or a copy, in this shape and dtype and the order of C. Raises: ValueError if it cannot have this shape."""
-    if a.shape != shape:
-        a = np.broadcast_to(a, shape)
+    """`a` in C order and of this dtype; a copy only where needed.
+
+    Raises: ValueError for another shape.
+    """
+    if a.shape != tuple(shape):
+        raise ValueError(f"expected an array of shape {tuple(shape)}, got {tuple(a.shape)}")
     return np.ascontiguousarray(a, dtype)
 
 
+def batch_innermost(x):
+    """(N, C, ...) -> (C, ..., N), contiguous: a view where x already has this order in memory."""
+    return np.ascontiguousarray(x.transpose(*range(1, x.ndim), 0))
+
+
 def whole_strides(a):
-    """`a`, or a copy if elements do not lie whole numbers of elements apart."""
-    return a if all(s % a.itemsize == 0 for s in a.strides) else np.ascontiguousarray(a)
+    """`a`, or a copy where its strides are not multiples of the item size or its data is not aligned."""
+    fits = a.flags.aligned and all(s % a.itemsize == 0 for s in a.strides)
+    return a if fits else np.ascontiguousarray(a)
 
 
 def strided(a):
@@ -25,3 +39,30 @@ def strided(a):
 def address(a):
     """Of the first element; None, which is NULL, for None."""
     return None if a is None else a.ctypes.data
+
+
+def check_memory(done):
+    """Raises: MemoryError if a function in C had no memory for its scratch space."""
+    if not done:
+        raise MemoryError("synann_np.fast: no memory for the scratch space of a layer")
+
+
+def loops(source, signatures, dtype):
+    """A C source compiled for float32 or float64, its functions with their argument types.
+
+    Arguments: signatures: dict function name -> list of ctypes types.
+
+    Returns: ctypes.CDLL, or None: it cannot be compiled here, or dtype is another one.
+    """
+    real = REAL.get(np.dtype(dtype).name)
+    return real and _typed(
+        library(source, REAL=real), tuple((name, tuple(types)) for name, types in signatures.items())
+    )
+
+
+@cache
+def _typed(found, signatures):
+    for name, types in signatures if found else ():
+        getattr(found, name).argtypes = types
+        getattr(found, name).restype = ctypes.c_int
+    return found

@@ -1,14 +1,17 @@
-"""Convolution, 2×2 pooling and relu as one block, by loops in C."""
+"""Conv2d → (Dropout2d) → MaxPool2d(2) → ReLU as one layer by loops in C."""
 
 import ctypes
 from pathlib import Path
 
 import numpy as np
 
-from .arrays import REAL, address, contiguous, strided, whole_strides
+from ...counter_random import keep_mask
+from ...layers import Layer
+from .arrays import REAL, address, check_memory, contiguous, strided, whole_strides
 from .compiler import library
 
 SOURCE = Path(__file__).with_suffix(".c")
+MOST_COMPILED = 4  # image sizes of a layer; compiling takes as long as hundreds of steps
 LARGEST_KERNEL = 81  # pixels; their loops are unrolled
 LARGEST_IMAGE = 2**24  # elements: offsets in it are C's int
 BYTES_OF_PATCHES = 2**15  # gathered at a time: two thirds of a cache of the first level, or one of them
@@ -17,18 +20,17 @@ _number, _array = ctypes.c_int64, ctypes.c_void_p
 _strided = [_array, _number, _number, _number, _number]
 
 
-class CompiledConvPoolRelu:
-    """relu(maxpool(m · conv(x))): the same signature, numbers and gradients as ConvPoolRelu of fast/conv_pool_relu.py.
+class ConvPoolReLU(Layer):
+    """relu(maxpool(m · conv(x))) with the parameters of `conv` and the numbers of the four layers, m the dropout mask.
 
-    Image by image, so that all of it stays in the cache of the first level. Forward as there: the four outputs under a
-    pooling window read one patch of (KH+1) by (KW+1) pixels,
+    Image by image, so that everything stays in the first-level cache. Forward: the four outputs under a pooling window
+    read one patch of (KH+1) by (KW+1) pixels,
 
         z_f,ab,hw = Σ_cij weight_fcij patches_c,i+a,j+b,hw        a, b = 0, 1
         y_f,hw    = max(0, m_f (max_ab z_f,ab,hw + bias_f))
 
-    but the kernel is not shifted in a frame of zeros: the loops add just the products that there are, for several
-    filters and all (a, b) in registers, the windows hw side by side in a vector. A filter with m_f = 0 is left out: its
-    y is 0, whatever x.
+    for several filters and all (a, b) in registers, the windows hw of a row in one vector. A filter with m_f = 0 is
+    left out: its y is 0, whatever x.
 
     Backward: of the four outputs of a window only the first of the largest gets a gradient, and only where y > 0. So
     with (a*, b*) that winner, kept as one byte a window, and all sums going over the windows that have one,
@@ -41,29 +43,62 @@ class CompiledConvPoolRelu:
     a quarter of the multiplications of the plain layers, or less. Here the channels are innermost, (H, W, C), so that a
     row of a patch is one run of KW · C numbers.
 
-    x and dy may lie in memory in any way. y is (N, F, h, w) as NumPy orders it; dx is a view of (N, H, W, C), C padded.
-    The cache holds x itself, which must not change before backward.
+    x and dy may have any strides. y is (N, F, h, w) in C order; dx is a view of (N, H, W, C), C padded. The cache holds
+    x itself, which must not change before backward. The loops are compiled for each image size, for at most
+    MOST_COMPILED of them; other sizes run the plain layers.
     """
 
-    def __init__(self, conv, kernels, threads, input_gradient=True):
-        self.conv, self.kernels, self.threads, self.input_gradient = conv, kernels, threads, input_gradient
-        self.weight_shape = conv.params["weight"].shape  # what the loops were compiled for
+    draws_masks = True
 
-    def forward(self, x, mask=None, keep=True):
-        """x (N, C, H, W), mask (N, F, 1, 1) or None -> y (N, F, h, w), cache. keep makes no difference."""
-        F, _, KH, KW = self.weight_shape
+    def __init__(self, conv, dropout, pool, relu, threads, input_gradient=True):
+        super().__init__(conv.dtype, conv.backend, **conv.config)
+        self.params = conv.params
+        self.conv, self.dropout, self.after = conv, dropout, (pool, relu)
+        self.threads, self.input_gradient = threads, input_gradient
+        self.compiled = {}  # (C, H, W) -> loops, or None
+
+    def forward(self, x, train=False, step=0):
+        self.conv.check_input(x, "N", self.conv.params["weight"].shape[1], "H", "W")
+        weight_shape = self.params["weight"].shape
+        F, _, KH, KW = weight_shape
         N, _, H, W = x.shape
+        if H <= KH or W <= KW:
+            raise ValueError(
+                f"{self.conv} and pooling: expected {KH + 1} by {KW + 1} pixels or more, got {x.shape[2:]}"
+            )
+        size = (*x.shape[1:], *weight_shape)
+        if size not in self.compiled and len(self.compiled) < MOST_COMPILED:
+            self.compiled[size] = kernels_for(self.conv, x)
+        kernels = self.compiled.get(size)
+        if kernels is None:
+            return self.plain_forward(x, train, step)
+        m = None
+        if train and self.dropout is not None:
+            keep = keep_mask((N, F, 1, 1), self.dropout.p, self.dropout.seed, step, like=x)
+            m = keep.astype(x.dtype) * self.dropout.scale
         x = whole_strides(x)
-        m = None if mask is None else contiguous(mask, (N, F, 1, 1), x.dtype)
         y = np.empty((N, F, (H - KH + 1) // 2, (W - KW + 1) // 2), x.dtype)
         won = np.empty(y.shape, np.uint8)
         arrays = (*self.weights(x.dtype), m, y, won)
-        done = self.kernels.forward(N, *strided(x), *map(address, arrays))
-        _check(done)
-        return y, (x, m, won)
+        check_memory(kernels.forward(self.threads, N, *strided(x), *map(address, arrays)))
+        return y, (kernels, x, m, won)
+
+    def plain_forward(self, x, train, step):
+        """The layers one by one."""
+        layers = [layer for layer in (self.conv, self.dropout, *self.after) if layer is not None]
+        caches = []
+        for layer in layers:
+            x, cache = layer.forward(x, train, step) if layer.draws_masks else layer.forward(x, train)
+            caches.append((layer, cache))
+        return x, (None, caches)
 
     def backward(self, dy, cache):
         """dy (N, F, h, w) -> dx (None without input_gradient), {"weight", "bias"}."""
+        kernels, *cache = cache
+        if kernels is None:
+            for layer, its in reversed(cache[0]):
+                dy, grads = layer.backward(dy, its)
+            return dy, grads
         x, m, won = cache
         N, C, H, W = x.shape
         if dy.shape != won.shape or dy.dtype != x.dtype:
@@ -71,25 +106,23 @@ class CompiledConvPoolRelu:
         dy = whole_strides(dy)
         weight, bias = self.weights(x.dtype)
         dweight, dbias = np.empty_like(weight), np.empty(len(weight), x.dtype)
-        memory = None
+        memory, channels = None, ctypes.c_int.in_dll(kernels, "channels").value
         if self.input_gradient:
-            channels, overhang = (ctypes.c_int.in_dll(self.kernels, name).value for name in ("channels", "overhang"))
-            memory = np.empty(N * H * W * channels + overhang, x.dtype)
-        done = self.kernels.backward(
-            N, *strided(x), address(weight), address(m), address(won), *strided(dy),
+            memory = np.empty((N, H, W, channels), x.dtype)
+        done = kernels.backward(
+            self.threads, N, *strided(x), address(weight), address(m), address(won), *strided(dy),
             address(dweight), address(dbias), address(memory),
         )  # fmt: skip
-        _check(done)
+        check_memory(done)
         grads = {"weight": dweight} | ({} if bias is None else {"bias": dbias})
         if memory is None:
             return None, grads
-        return memory[: N * H * W * channels].reshape(N, H, W, channels)[..., :C].transpose(0, 3, 1, 2), grads
+        return memory[..., :C].transpose(0, 3, 1, 2), grads
 
     def weights(self, dtype):
         """weight and bias, or None, as the loops take them."""
-        weight, bias = map(self.conv.params.get, ("weight", "bias"))
-        bias = None if bias is None else contiguous(bias, self.weight_shape[:1], dtype)
-        return contiguous(weight, self.weight_shape, dtype), bias
+        weight, bias = map(self.params.get, ("weight", "bias"))
+        return contiguous(weight, weight.shape, dtype), None if bias is None else contiguous(bias, bias.shape, dtype)
 
 
 def kernels_for(conv, x):
@@ -101,8 +134,8 @@ def kernels_for(conv, x):
     sizes = {"C": C, "F": F, "H": H, "W": W, "KH": KH, "KW": KW}
     kernels = library(SOURCE, REAL=REAL[x.dtype.name], BAND=band(**sizes, itemsize=x.itemsize), **sizes)
     if kernels is not None:
-        kernels.forward.argtypes = [_number, *_strided, _array, _array, _array, _array, _array]
-        kernels.backward.argtypes = [_number, *_strided, *[_array] * 3, *_strided, *[_array] * 3]
+        kernels.forward.argtypes = [_number, _number, *_strided, *[_array] * 5]
+        kernels.backward.argtypes = [_number, _number, *_strided, *[_array] * 3, *_strided, *[_array] * 3]
     return kernels
 
 
@@ -117,8 +150,3 @@ def band(C, F, H, W, KH, KW, itemsize):
 
     fitting = [rows for rows in range(1, h + 1) if C * (KH + 1) * (KW + 1) * vectors(rows) * 64 <= BYTES_OF_PATCHES]
     return min(fitting or [1], key=lambda rows: (-(-h // rows) * vectors(rows), -rows))
-
-
-def _check(done):
-    if not done:
-        raise MemoryError("fast.c.conv_pool_relu: no memory for the patches of an image")

@@ -1,17 +1,34 @@
 """SynapseGraph by loops in C."""
 
+import copy
 import ctypes
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from .arrays import REAL, contiguous
-from .compiler import library
+from ...layers import SynapseGraph
+from .arrays import check_memory, contiguous, loops
 
 SOURCE = Path(__file__).with_suffix(".c")
 
 _number, _array, _real = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
+SIGNATURES = {
+    "forward": [*[_number] * 4, *[_array] * 4, _real, *[_array] * 3],
+    "backward": [*[_number] * 4, *[_array] * 5, _real, *[_array] * 6],
+}
+
+
+def with_fast_graph(layer, threads):
+    """A copy of a SynapseGraph, Synapse, SynapseTensor or SynapseRNN with the same arrays, whose graphs run in C."""
+    twin = copy.copy(layer)
+    if isinstance(layer, SynapseGraph):
+        twin.graph_forward = partial(synapse_graph_forward, threads=threads)
+        twin.graph_backward = partial(synapse_graph_backward, threads=threads)
+    else:
+        twin.parts = {prefix: with_fast_graph(part, threads) for prefix, part in layer.parts.items()}
+    return twin
 
 
 def synapse_graph_forward(x, v, alpha, beta, threads):
@@ -34,8 +51,8 @@ def synapse_graph_forward(x, v, alpha, beta, threads):
     alpha, beta = contiguous(alpha, (n,), x.dtype), contiguous(beta, (n, m), x.dtype)
     y, R, zeros = np.empty_like(x), np.empty_like(x), np.empty(x.shape, np.uint8)
     arrays = (a.ctypes.data for a in (x, v, alpha, beta))
-    done = loops(x.dtype).forward(threads, N, n, m, *arrays, _largest(x), y.ctypes.data, R.ctypes.data, zeros.ctypes.data)
-    _check(done)
+    results = (a.ctypes.data for a in (y, R, zeros))
+    check_memory(loops(SOURCE, SIGNATURES, x.dtype).forward(threads, N, n, m, *arrays, _largest(x), *results))
     return y, (x, v, alpha, beta, R, zeros)
 
 
@@ -59,31 +76,9 @@ def synapse_graph_backward(dy, cache, threads):
     dx, dv, dalpha, dbeta = np.empty_like(x), np.empty_like(v), np.empty_like(alpha), np.empty_like(beta)
     arrays = (a.ctypes.data for a in (dy, x, v, alpha, beta))
     results = (a.ctypes.data for a in (R, zeros, dx, dv, dalpha, dbeta))
-    _check(loops(x.dtype).backward(threads, N, n, m, *arrays, _largest(x), *results))
+    check_memory(loops(SOURCE, SIGNATURES, x.dtype).backward(threads, N, n, m, *arrays, _largest(x), *results))
     return dx, dv, dalpha, dbeta
-
-
-def loops(dtype):
-    """The loops for this dtype, or None: it is neither float32 nor float64, or they cannot be compiled."""
-    dtype = np.dtype(dtype)
-    if dtype not in _loops:
-        real = REAL.get(dtype.name)
-        found = real and library(SOURCE, REAL=real)
-        if not found:
-            return None
-        found.forward.argtypes = [*[_number] * 4, *[_array] * 4, _real, *[_array] * 3]
-        found.backward.argtypes = [*[_number] * 4, *[_array] * 5, _real, *[_array] * 6]
-        _loops[dtype] = found
-    return _loops[dtype]
-
-
-_loops = {}
 
 
 def _largest(x):
     return math.sqrt(np.finfo(x.dtype).max)
-
-
-def _check(done):
-    if not done:
-        raise MemoryError("synapse graph: no memory for the scratch space of its threads")

@@ -113,8 +113,10 @@ int64_t threads_started(void)
 
 static void begin_anew(void)
 {
-    pthread_mutex_init(&callers, 0), pthread_mutex_init(&lock, 0);
-    pthread_cond_init(&job_came, 0), pthread_cond_init(&last_left, 0);
+    pthread_mutex_init(&callers, 0);
+    pthread_mutex_init(&lock, 0);
+    pthread_cond_init(&job_came, 0);
+    pthread_cond_init(&last_left, 0);
     started = 0, inside = 0, seats = 0;
 }
 

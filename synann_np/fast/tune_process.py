@@ -1,0 +1,15 @@
+"""What a training script sets for its whole process; no other call of this package does."""
+
+from .memory import keep_freed_memory
+
+
+def tune_process(threads=1):
+    """Give BLAS this many threads, and keep freed memory (memory.py).
+
+    The compiled layers divide their work among threads of their own. BLAS threads next to them compete for the cores, so
+    one is best in most networks. Call it once, at the start of a script. It concerns the whole process.
+    """
+    import threadpoolctl  # importing the package needs NumPy only
+
+    threadpoolctl.threadpool_limits(threads, user_api="blas")
+    keep_freed_memory()
