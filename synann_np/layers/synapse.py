@@ -93,6 +93,7 @@ class SynapseGraph(Layer):
         """alpha (n,), beta (n, m)."""
         return tuple(function(raw)[0] for raw, function in self._raw())
 
+    @np.errstate(under="ignore")
     def gradients(self, dalpha, dbeta):
         """dict of the gradients of params, from those of alpha and beta."""
         (alpha, alpha_of), (beta, beta_of) = self._raw()

@@ -73,6 +73,23 @@ static REAL without_zeros(int64_t m, const REAL *v, const REAL *beta, double mos
     return R > most ? most : R < -most ? -most : R;
 }
 
+/* R = mantissa 2^exponent, |R| ≤ most, of a tile. Returns whether a factor was 0, infinite or NaN. */
+INLINE int scaled(const double *mantissa, const int64_t *exponent, double most, REAL *R)
+{
+    const int64_t largest = 1000LL << 52;
+    int odd = 0;
+    for (int i = 0; i < TILE; i++) {
+        int64_t e = exponent[i] > largest ? largest : exponent[i] < -largest ? -largest : exponent[i];
+        double p = mantissa[i], power;
+        e += ONE;
+        memcpy(&power, &e, sizeof power);
+        odd |= !(fabs(p) >= 1) | !(fabs(p) < 2);
+        p *= power;
+        R[i] = p > most ? most : p < -most ? -most : p;
+    }
+    return odd;
+}
+
 static void forward_part(void *of, int64_t part, int64_t seat)
 {
     const struct forward_job *job = of;
@@ -90,23 +107,21 @@ static void forward_part(void *of, int64_t part, int64_t seat)
             multiply(count, job->step, job->rows + r * m + start * ROWS, (const double_vec *)tile,
                      (double_vec *)(mantissa + r * TILE), (long_vec *)(exponent + r * TILE));
     }
-    for (int64_t r = 0; r < N; r++)
+    for (int64_t r = 0; r < N; r++) {
+        REAL R[TILE];
+        int odd = scaled(mantissa + r * TILE, exponent + r * TILE, job->most, R);
         for (int64_t i = 0; i < units; i++) {
-            int64_t at = r * n + first + i, e = exponent[r * TILE + i] >> 52;
-            double p = mantissa[r * TILE + i];
-            if (p == 0 || !(fabs(p) < 2)) { /* a factor is 0, or something is infinite or NaN */
-                job->R[at] = without_zeros(m, job->v + r * m, job->beta + (first + i) * m, job->most, job->zeros + at);
-            } else {
-                int64_t scale = e < -1000 ? 0 : e > 1000 ? 1000 : e;
-                uint64_t bits = (uint64_t)(scale + 1023) << 52;
-                double power;
-                memcpy(&power, &bits, sizeof power);
-                p = e < -1000 ? ldexp(p, e < -4000 ? -4000 : (int)e) : p * power;
-                job->R[at] = p > job->most ? job->most : p < -job->most ? -job->most : p;
-                job->zeros[at] = 0;
-            }
-            job->y[at] = job->zeros[at] ? 0 * job->x[at] : job->alpha[first + i] * job->x[at] * job->R[at];
+            int64_t at = r * n + first + i;
+            job->R[at] = R[i];
+            job->zeros[at] = 0;
+            job->y[at] = job->alpha[first + i] * job->x[at] * R[i];
         }
+        for (int64_t i = 0; odd && i < units; i++) {
+            int64_t at = r * n + first + i;
+            job->R[at] = without_zeros(m, job->v + r * m, job->beta + (first + i) * m, job->most, job->zeros + at);
+            job->y[at] = job->alpha[first + i] * job->x[at] * (job->zeros[at] ? 0 : job->R[at]);
+        }
+    }
 }
 
 static double largest(int64_t count, const REAL *a)

@@ -13,7 +13,7 @@ thread spins for a moment, as the next layer follows soon, and then sleeps. */
 
 typedef void part_function(void *job, int64_t part, int64_t seat);
 
-enum { MOST_THREADS = 256, SPINS = 4000, STACK = 1 << 20 };
+enum { MOST_THREADS = 256, SPINS = 20000, STACK = 1 << 20 };
 
 static pthread_mutex_t callers = PTHREAD_MUTEX_INITIALIZER; /* held by the one whose job it is */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;    /* of everything below */
