@@ -48,7 +48,7 @@ MAY_IMPORT = {
 }
 
 # Layers do not import each other, except for those made of other layers.
-SHARED_BY_LAYERS = {"layers.base", "layers.initializers", "layers.logistic", "layers.recurrent"}
+SHARED_BY_LAYERS = {"layers.base", "layers.composed", "layers.initializers", "layers.logistic", "layers.recurrent"}
 MADE_OF_LAYERS = {"layers", "layers.synapse_rnn", "layers.synapse_tensor"}
 
 # What is not NumPy is imported inside the function that needs it: the library, and which modules may do so.
@@ -57,7 +57,7 @@ LAZY = {
     "matplotlib": set(FILES),
     "PIL": {"programs.digits.photo_file"},
     "pooch": {"data.download"},
-    "threadpoolctl": {"fast.compile"},
+    "threadpoolctl": {"fast.tune_process"},
     "torch": {"storage.torch_names"},
 }
 

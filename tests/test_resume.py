@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fast.c.compiled import require
+from fast.loops.compiled import require
 from synann_np import load
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "train_mnist.py"

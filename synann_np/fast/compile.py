@@ -31,7 +31,7 @@ WINDOW = 256  # pixels of a pooling window that one byte can number
 def compile(model, threads=None, input_gradient=True):
     """A Sequential that computes what `model` computes, faster, with the same parameter arrays.
 
-    Layers that have a faster twin are replaced: convolution → (channel dropout) → 2×2 pooling → relu by one layer; other
+    Layers that have a faster twin are replaced: convolution → (channel dropout) → 2×2 pooling → relu by one layer, other
     convolutions of stride 1, batch-norm (with a relu behind it), pooling without overlap, and all synapse layers one by
     one. All other layers, a user's own included, run as they are. Twins compute the numbers of the plain layers up to
     rounding; `report` lists them. They are C loops, compiled on first use and cached; without a C compiler nothing is
@@ -62,13 +62,15 @@ def compile(model, threads=None, input_gradient=True):
     while names:
         chain = [model.layers[name] for name in names[:4]]
         count, twin = _twin(chain, threads, input_gradient or bool(layers))
+        if twin is not chain[0]:
+            twin.replaces = names[:count]
         layers.append((names[0], twin))
         names = names[count:]
     return Sequential(layers, model.dtype, model.backend)
 
 
 def _twin(chain, threads, wants_dx):
-    """How many of the layers at the start of the chain are replaced, and by what: one, by itself, if there is no twin."""
+    """How many layers at the start of the chain are replaced, and by what; 1 and the layer itself without a twin."""
     kinds, first = [type(layer) for layer in chain], chain[0]
     dropout = len(chain) > 1 and kinds[1] is Dropout2d
     pattern = kinds[:1] + kinds[2:] if dropout else kinds[:3]
@@ -103,24 +105,23 @@ def _can_be_one(conv, pool):
 
 
 def report(model):
-    """Which layers of a model run as compiled loops: text, one line a layer.
+    """Which layers of a model run as compiled C loops, and why the others do not: text, one line for each layer.
 
-    Arguments: model: Sequential, compiled or not.
+    Arguments: model: Sequential, as returned by compile.
     """
+    layers = model.layers.items()
     if model.backend.name != "numpy":
-        return "\n".join(f"{name}: {layer!r} on {model.backend.name}" for name, layer in model.layers.items())
-    reason = "no C compiler" if working_compiler() is None else "no faster twin"
-    lines = []
-    for name, layer in model.layers.items():
-        fast = (
-            type(layer).__module__.startswith(f"{__package__}.")
-            or "graph_forward" in vars(layer)
-            or _has_fast_graphs(layer)
-        )
-        lines.append(f"{name}: {layer!r}: " + ("compiled C loops" if fast else f"plain ({reason})"))
-    return "\n".join(lines)
+        return "\n".join(f"{name}: {layer!r}: computed by {model.backend.name}" for name, layer in layers)
+    compiled = any("replaces" in vars(layer) for _, layer in layers)
+    if compiled:
+        why = "no faster twin"
+    else:
+        why = "no C compiler was found" if working_compiler() is None else "the model is not compiled"
+    return "\n".join(f"{name}: {layer!r}: {_how(layer, why)}" for name, layer in layers)
 
 
-def _has_fast_graphs(layer):
-    parts = getattr(layer, "parts", None)
-    return isinstance(parts, dict) and all("graph_forward" in vars(part) for part in parts.values())
+def _how(layer, why):
+    if "replaces" not in vars(layer):
+        return f"plain: {why}"
+    others = ", ".join(layer.replaces[1:])
+    return f"compiled C loops (with {others})" if others else "compiled C loops"

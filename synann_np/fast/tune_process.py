@@ -6,7 +6,7 @@ from .memory import keep_freed_memory
 def tune_process(threads=1):
     """Give BLAS this many threads, and keep freed memory (memory.py).
 
-    The compiled layers divide their work among threads of their own. BLAS threads next to them compete for the cores, so
+    The compiled layers divide their work among threads of their own, and BLAS threads compete with them for the cores:
     one is best in most networks. Call it once, at the start of a script. It concerns the whole process.
     """
     import threadpoolctl  # importing the package needs NumPy only

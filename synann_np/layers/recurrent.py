@@ -45,7 +45,7 @@ class Recurrent(Layer):
         """dy_t: what the output itself sends back to h_t; 0 where h_t is no output."""
         if self.return_sequences:
             return dy[:, t]
-        return dy if t == T - 1 else 0
+        return dy if t == T - 1 else array_module(dy).zeros_like(dy)
 
     def is_cut(self, t, T):
         """Whether no gradient passes from step t to step t − 1."""

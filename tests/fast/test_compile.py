@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 
-from fast.c.compiled import require
-from synann_np.data import normalise
-from synann_np.fast import compile, usable_cores
-from synann_np.fast.blocks import ConvPoolReluBlock, LayerBlock
-from synann_np.fast.conv_pool_relu import ConvPoolRelu
-from synann_np.fast.loops.conv_pool_relu import CompiledConvPoolRelu
-from synann_np.fast.loops.synapse import CompiledSynapse
-from synann_np.fast.pixels import normalised
-from synann_np.fast.synapse import FastSynapse
+from fast.loops.compiled import require
+from synann_np import fast
+from synann_np.fast import compile
+from synann_np.fast.loops.batchnorm import FastBatchNorm
+from synann_np.fast.loops.conv2d import FastConv2d
+from synann_np.fast.loops.conv_pool_relu import ConvPoolReLU
+from synann_np.fast.loops.maxpool2d import FastMaxPool2d
 from synann_np.layers import (
+    BatchNorm1d,
     Conv2d,
     Flatten,
     Layer,
@@ -21,13 +20,20 @@ from synann_np.layers import (
     MaxPool2d,
     ReLU,
     Sigmoid,
+    Softmax,
     Synapse,
+    SynapseRNN,
     SynapseTensor,
 )
 from synann_np.losses import nll_loss
-from synann_np.models import SynaNN
+from synann_np.models import MODELS, SynaNN
 from synann_np.optim import SGD
 from synann_np.sequential import Sequential
+
+
+@pytest.fixture(autouse=True)
+def a_compiler():
+    require()
 
 
 def batch(N, dtype="float32", seed=0):
@@ -48,19 +54,9 @@ def train(model, steps, N=30, dtype="float32"):
     return np.array(losses), dx
 
 
-@pytest.fixture(params=["with C", "without"])
-def with_c(request, monkeypatch):
-    """Whether loops in C are used; without them NumPy does it all."""
-    if request.param == "with C":
-        require()
-    else:
-        monkeypatch.setenv("SYNANN_C", "0")
-    return request.param == "with C"
-
-
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 2e-5)])
-def test_twenty_steps_equal_those_of_the_plain_model(threads, dtype, tolerance, with_c):
+def test_twenty_steps_equal_those_of_the_plain_model(threads, dtype, tolerance):
     plain, copy = SynaNN(dtype=dtype), SynaNN(dtype=dtype)
     losses, dx = train(plain, 20, dtype=dtype)
     fast_losses, fast_dx = train(compile(copy, threads=threads), 20, dtype=dtype)
@@ -71,8 +67,8 @@ def test_twenty_steps_equal_those_of_the_plain_model(threads, dtype, tolerance, 
         assert np.abs(a - state[name]).max() <= tolerance * max(1, np.abs(a).max()), name
 
 
-@pytest.mark.parametrize("N", [1, 2, 99, 100, 101, 230])
-def test_evaluation_equals_the_plain_model_for_any_batch(N, with_c):
+@pytest.mark.parametrize("N", [1, 2, 99, 230])
+def test_evaluation_equals_the_plain_model_for_any_batch(N):
     model = SynaNN()
     x, _ = batch(N)
     expected, _ = model.forward(x)
@@ -80,44 +76,57 @@ def test_evaluation_equals_the_plain_model_for_any_batch(N, with_c):
     assert np.abs(y - expected).max() < 1e-5
 
 
-def test_the_patterns_are_recognised(with_c):
-    model = compile(SynaNN(), threads=1)
-    blocks = model.by_rows
-    assert [type(block) for block in blocks[:2]] == [ConvPoolReluBlock, ConvPoolReluBlock]
-    assert type(blocks[-1].layer) is (CompiledSynapse if with_c else FastSynapse)
-    assert model.joint.layers.keys() == {"fcb", "fc2", "log_softmax"}
-    model.forward(batch(2)[0])
-    ways = {type(way) for block in blocks[:2] for way in block.ways.values()}
-    assert ways == {CompiledConvPoolRelu if with_c else ConvPoolRelu}
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_ends_with_the_same_bits_on_any_number_of_threads(name):
+    states = []
+    for threads in (1, 2, 3):
+        model = MODELS[name]()
+        losses, _ = train(compile(model, threads, input_gradient=False), 3, N=21)
+        states.append((losses.tobytes(), *(a.tobytes() for a in model.state_dict().values())))
+    assert states[1:] == states[:1] * 2
+
+
+def kinds(model):
+    return [type(layer) for layer in compile(model, 1).layers.values()]
+
+
+def test_the_layers_of_the_repository_s_networks_have_twins():
+    assert kinds(MODELS["synann"]())[:2] == [ConvPoolReLU, ConvPoolReLU]
+    convolutions = [kind for kind in kinds(MODELS["cnn"]()) if kind in (ConvPoolReLU, FastConv2d, FastMaxPool2d)]
+    assert convolutions == [ConvPoolReLU, FastConv2d, FastConv2d, FastMaxPool2d, FastConv2d, FastConv2d]
+    assert kinds(MODELS["cnn"]()).count(FastBatchNorm) == 6
 
 
 @pytest.mark.parametrize(
-    "first",
+    ("first", "expected"),
     [
-        [("conv", Conv2d(1, 2, 5, stride=2)), ("pool", MaxPool2d(2)), ("relu", ReLU())],
-        [("conv", Conv2d(1, 2, 5, padding=1)), ("pool", MaxPool2d(2)), ("relu", ReLU())],
-        [("conv", Conv2d(1, 2, 4)), ("pool", MaxPool2d(2)), ("relu", ReLU())],
-        [("conv", Conv2d(1, 2, 5)), ("pool", MaxPool2d(3)), ("relu", ReLU())],
-        [("conv", Conv2d(1, 2, 5)), ("relu", ReLU()), ("pool", MaxPool2d(2))],
-        [("conv", Conv2d(1, 2, 5))],
+        ([Conv2d(1, 2, 5, stride=2), MaxPool2d(2), ReLU()], [Conv2d, FastMaxPool2d, ReLU]),
+        ([Conv2d(1, 2, 5, padding=1), MaxPool2d(2), ReLU()], [FastConv2d, FastMaxPool2d, ReLU]),
+        ([Conv2d(1, 2, 3, padding=3)], [Conv2d]),
+        ([Conv2d(1, 2, 4), MaxPool2d(2), ReLU()], [ConvPoolReLU]),
+        ([Conv2d(1, 2, 5), MaxPool2d(3), ReLU()], [FastConv2d, FastMaxPool2d, ReLU]),
+        ([Conv2d(1, 2, 5), MaxPool2d(2, stride=1), ReLU()], [FastConv2d, MaxPool2d, ReLU]),
+        ([Conv2d(1, 2, 5), ReLU(), MaxPool2d(2)], [FastConv2d, ReLU, FastMaxPool2d]),
+        ([Conv2d(1, 2, 9), MaxPool2d(17)], [FastConv2d, MaxPool2d]),
+        ([Conv2d(1, 2, 10), MaxPool2d(2), ReLU()], [FastConv2d, FastMaxPool2d, ReLU]),
     ],
-    ids=["stride", "padding", "even kernel", "pool of 3", "other order", "convolution alone"],
+    ids=str,
 )
-def test_what_is_not_the_pattern_runs_as_plain_layers(first):
+def test_only_what_fits_is_replaced_and_the_numbers_are_those_of_the_plain_model(first, expected):
     rng = np.random.default_rng(0)
     x, _labels = batch(5)
-    flatten = Flatten()
-    features = flatten.forward(Sequential(first).forward(x)[0])[0].shape[1]
-    layers = [*first, ("flatten", flatten), ("fc", Linear(features, 10, rng=rng)), ("log_softmax", LogSoftmax())]
+    names = [(f"layer{k}", layer) for k, layer in enumerate(first)]
+    features = Flatten().forward(Sequential(names).forward(x)[0])[0].shape[1]
+    layers = [*names, ("flatten", Flatten()), ("fc", Linear(features, 10, rng=rng)), ("log_softmax", LogSoftmax())]
     model = Sequential(layers)
-    fast = compile(model, threads=2)
-    assert all(type(block) is LayerBlock for block in fast.by_rows)
-    expected, caches = model.forward(x, train=True)
-    y, fast_caches = fast.forward(x, train=True)
-    assert np.abs(y - expected).max() < 1e-5
+    assert kinds(model)[: len(expected)] == expected
+    compiled = compile(model, threads=2)
+    y_plain, caches = model.forward(x, train=True)
+    y, fast_caches = compiled.forward(x, train=True)
+    assert np.abs(y - y_plain).max() < 1e-5
     dy = rng.standard_normal(y.shape).astype("float32")
     dx, grads = model.backward(dy, caches)
-    fast_dx, fast_grads = fast.backward(dy, fast_caches)
+    fast_dx, fast_grads = compiled.backward(dy, fast_caches)
     assert fast_grads.keys() == grads.keys()
     assert np.abs(dx - fast_dx).max() < 1e-5
     assert all(np.abs(grads[name] - fast_grads[name]).max() < 1e-4 for name in grads)
@@ -150,33 +159,16 @@ def test_layers_of_the_user_are_not_taken_for_those_that_they_derive_from():
     assert np.array_equal(y, expected)
 
 
-def test_limits_in_the_environment_are_respected(monkeypatch):
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        monkeypatch.setenv(name, "nonsense")
-    cores = usable_cores()
-    assert cores >= 1
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert usable_cores() == 1
-
-
 def test_parameters_are_shared_and_gradients_have_their_names():
     model = SynaNN()
-    fast = compile(model, threads=2, input_gradient=False)
-    assert all(fast.params[name] is p for name, p in model.params.items())
-    log_probs, caches = fast.forward(batch(8)[0], train=True)
-    dx, grads = fast.backward(log_probs, caches)
+    compiled = compile(model, threads=2, input_gradient=False)
+    assert compiled.params.keys() == model.params.keys()
+    assert all(compiled.params[name] is p for name, p in model.params.items())
+    assert all(compiled.buffers[name] is b for name, b in model.buffers.items())
+    log_probs, caches = compiled.forward(batch(8)[0], train=True)
+    dx, grads = compiled.backward(log_probs, caches)
     assert dx is None
     assert grads.keys() == model.params.keys()
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_equal_settings_give_equal_bits(threads):
-    states = []
-    for _ in range(2):
-        model = SynaNN()
-        train(compile(model, threads=threads), 3, N=110)
-        states.append(b"".join(a.tobytes() for a in model.state_dict().values()))
-    assert states[0] == states[1]
 
 
 @pytest.mark.parametrize("side", [4, 5])
@@ -186,10 +178,10 @@ def test_images_too_small_for_one_window_are_refused_by_name(side):
 
 
 def test_an_error_in_a_block_reaches_the_caller():
-    fast = compile(SynaNN(), threads=2)
+    compiled = compile(SynaNN(), threads=2)
     with pytest.raises(ValueError, match="Conv2d"):
-        fast.forward(np.zeros((8, 3, 28, 28), "float32"))
-    assert fast.forward(batch(8)[0])[0].shape == (8, 10)
+        compiled.forward(np.zeros((8, 3, 28, 28), "float32"))
+    assert compiled.forward(batch(8)[0])[0].shape == (8, 10)
 
 
 def test_the_environment_switches_everything_to_plain(monkeypatch):
@@ -217,30 +209,13 @@ def test_a_layer_that_mixes_rows_sees_the_whole_batch():
 
     for mixing in (Centred(), Sequential([("centred", Centred())], "float64")):
         model = Sequential([("relu", ReLU()), ("mixing", mixing), ("log", LogSoftmax())], "float64")
-        fast = compile(model, threads=2)
+        compiled = compile(model, threads=2)
         x, dy = np.random.default_rng(0).standard_normal((2, 130, 4))
         y, caches = model.forward(x)
-        fast_y, fast_caches = fast.forward(x)
+        fast_y, fast_caches = compiled.forward(x)
         np.testing.assert_allclose(fast_y, y, rtol=1e-13, atol=1e-15)
         expected, _ = model.backward(dy, caches)
-        np.testing.assert_allclose(fast.backward(dy, fast_caches)[0], expected, rtol=1e-12, atol=1e-14)
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_bytes_of_images_are_taken_as_the_numbers_that_they_stand_for(threads, dtype):
-    images = np.random.default_rng(0).integers(0, 256, (130, 28, 28), "uint8")
-    assert np.array_equal(normalised(images, dtype), normalise(images, dtype))
-    results = []
-    for x in (images, normalise(images, dtype)):
-        fast = compile(SynaNN(dtype=dtype), threads=threads)
-        y, caches = fast.forward(x, True, 3)
-        evaluated, evaluation = fast.forward(x)
-        dx, grads = fast.backward(y, caches)
-        results.append([y, evaluated, dx, *grads.values(), fast.backward(y, evaluation)[0]])
-    for a, b in zip(*results, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
-    assert compile(SynaNN(), threads=1).input_dtype == "uint8"
+        np.testing.assert_allclose(compiled.backward(dy, fast_caches)[0], expected, rtol=1e-12, atol=1e-14)
 
 
 def test_a_layer_made_of_layers_is_trained_as_in_the_plain_model():
@@ -261,3 +236,57 @@ def test_a_layer_made_of_layers_is_trained_as_in_the_plain_model():
 
     losses = [train(model, 4, dtype="float64")[0] for model in (network(), compile(network(), threads=2))]
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-10)
+
+
+def test_a_recurrent_synapse_behind_a_batch_norm_is_trained_as_in_the_plain_model():
+    def network():
+        rng = np.random.default_rng(1)
+        layers = {
+            "norm": BatchNorm1d(4, dtype="float64"),
+            "sigmoid": Sigmoid(),
+            "rnn": SynapseRNN(5, 6, rng=rng, dtype="float64"),
+            "softmax": Softmax(),
+        }
+        return Sequential(list(layers.items()), "float64")
+
+    rng = np.random.default_rng(2)
+    x, dy = rng.standard_normal((7, 4, 5)), rng.standard_normal((7, 6))
+    results = []
+    for model in (network(), compile(network(), threads=2)):
+        y, caches = model.forward(x, True)
+        dx, grads = model.backward(dy, caches)
+        results.append({"y": y, "dx": dx, **grads})
+    for name, a in results[0].items():
+        np.testing.assert_allclose(results[1][name], a, rtol=1e-10, atol=1e-12)
+
+
+def test_tied_weights_stay_tied():
+    rng = np.random.default_rng(0)
+    first, second = Synapse(5, rng=rng), Synapse(5, rng=rng)
+    second.params = first.params
+    compiled = compile(Sequential([("first", first), ("second", second)]), 2)
+    assert compiled.params["first.beta"] is compiled.params["second.beta"]
+
+
+def test_the_model_and_the_process_are_left_as_they_are():
+    import threadpoolctl
+
+    model = SynaNN()
+    before = threadpoolctl.threadpool_info(), dict(model.layers)
+    compile(model, 2)
+    assert (threadpoolctl.threadpool_info(), dict(model.layers)) == before
+
+
+def test_the_report_names_every_layer_and_says_why_one_is_plain(monkeypatch):
+    model = SynaNN()
+    lines = fast.report(compile(model, 1)).splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "conv1", "conv2", "flatten", "fc1", "relu3", "fc1_drop", "softmax", "fcn", "fcb", "fc2", "log_softmax",
+    ]  # fmt: skip
+    assert lines[0].endswith("compiled C loops (with pool1, relu1)")
+    assert lines[7].endswith("compiled C loops")
+    assert lines[3].endswith("plain: no faster twin")
+    assert fast.report(model).splitlines()[0].endswith("plain: the model is not compiled")
+    monkeypatch.setattr("synann_np.fast.compile.working_compiler", lambda: None)
+    assert compile(model, 1) is model
+    assert fast.report(model).splitlines()[0].endswith("plain: no C compiler was found")

@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
-from fast.c import compiled
+from fast.loops import compiled
 from synann_np.fast.loops import compiler, working_compiler
 from synann_np.fast.loops.compiler import find_compiler, library
+
+PARALLEL = "void (*run_parts)(void);\n"  # what every source takes from threads.h
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def source(tmp_path, monkeypatch):
     monkeypatch.setenv("SYNANN_CACHE", str(tmp_path / "cache"))
     forget()
     path = tmp_path / "answer.c"
-    path.write_text("int answer(void) { return ANSWER; }\n")
+    path.write_text(f"{PARALLEL}int answer(void) {{ return ANSWER; }}\n")
     yield path
     forget()
 
@@ -31,7 +33,8 @@ def forget():
 
 
 def kept(tmp_path):
-    return sorted((tmp_path / "cache" / "compiled").iterdir())
+    """The libraries in the cache, without that of the threads."""
+    return sorted(path for path in (tmp_path / "cache" / "compiled").iterdir() if path.name.startswith("answer"))
 
 
 def test_each_set_of_constants_is_compiled_once_and_then_read_from_the_cache(source, tmp_path, monkeypatch):
@@ -46,7 +49,7 @@ def test_each_set_of_constants_is_compiled_once_and_then_read_from_the_cache(sou
 
 def test_a_changed_source_is_compiled_anew(source):
     assert library(source, ANSWER=1).answer() == 1
-    source.write_text("int answer(void) { return ANSWER + 1; }\n")
+    source.write_text(f"{PARALLEL}int answer(void) {{ return ANSWER + 1; }}\n")
     compiler._load.cache_clear()
     assert library(source, ANSWER=1).answer() == 2
 
@@ -77,14 +80,14 @@ def test_a_damaged_file_of_the_cache_is_made_again(source, tmp_path, damage):
 
 def test_a_source_that_does_not_compile_is_told_once_and_is_no_library(source):
     source.write_text("int answer(void) { return nobody_knows; }\n")
-    with pytest.warns(RuntimeWarning, match=r"answer\.c is not compiled, NumPy does it(.|\n)*nobody_knows"):
+    with pytest.warns(RuntimeWarning, match=r"answer\.c could not be compiled(.|\n)*nobody_knows"):
         assert library(source, ANSWER=42) is None
     assert library(source, ANSWER=42) is None  # a second warning would be an error
     assert library(source, ANSWER=43) is None  # and with other constants it is not tried again
 
 
 def test_nothing_is_compiled_where_the_user_says_so(source, monkeypatch):
-    monkeypatch.setenv("SYNANN_C", "0")
+    monkeypatch.setenv("SYNANN_FAST", "0")
     assert find_compiler() is None
     assert library(source, ANSWER=42) is None
 
@@ -102,14 +105,14 @@ def test_the_environment_names_the_compiler(monkeypatch):
 def test_a_name_that_is_no_compiler_is_told_once(name, monkeypatch):
     monkeypatch.setenv("CC", name)
     compiler._try_compilers.cache_clear()
-    with pytest.warns(RuntimeWarning, match=f"CC, {re.escape(repr(name))}, is no C compiler"):
+    with pytest.warns(RuntimeWarning, match=f"CC={re.escape(repr(name))} in the environment is not a C compiler"):
         assert find_compiler() is None
     assert find_compiler() is None
 
 
 def test_a_compiler_whose_libraries_cannot_be_loaded_is_not_a_working_one(source, monkeypatch):
     monkeypatch.setattr(compiler, "_compile", lambda *_: source)
-    with pytest.warns(RuntimeWarning, match="not compiled"):
+    with pytest.warns(RuntimeWarning, match="could not be compiled"):
         assert working_compiler() is None
 
 
@@ -149,3 +152,16 @@ def test_a_cache_that_cannot_be_made_does_no_harm(source, tmp_path):
 def test_processes_that_compile_the_same_at_once_all_get_it(source):
     processes = [in_another_process(source) for _ in range(4)]
     assert [process.communicate() for process in processes] == [(b"7\n", b"")] * 4
+
+
+def test_without_cc_gcc_and_clang_the_compiler_of_the_package_ziglang_is_found(source, tmp_path, monkeypatch):
+    pytest.importorskip("ziglang")
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    compiler._try_compilers.cache_clear()
+    try:
+        assert find_compiler().command[1] == "cc"
+        assert "zig" in find_compiler().command[0]
+        assert library(source, ANSWER=42).answer() == 42
+    finally:
+        compiler._try_compilers.cache_clear()

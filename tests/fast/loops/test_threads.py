@@ -1,0 +1,120 @@
+"""The pool of threads: every part once, forks, several callers, and nothing left behind."""
+
+import ctypes
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from fast.loops.compiled import require
+from synann_np import fast
+from synann_np.fast.loops import library
+from synann_np.fast.loops.compiler import POOL
+from synann_np.losses import nll_loss
+from synann_np.models import SynaNN
+from synann_np.optim import SGD
+
+PART = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+
+
+@pytest.fixture
+def pool():
+    require()
+    loaded = library(POOL)
+    loaded.run.argtypes = [PART, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
+    loaded.run.restype = None
+    loaded.threads_started.restype = ctypes.c_int64
+    return loaded
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("parts", [0, 1, 2, 7, 100])
+def test_every_part_is_done_once_and_seats_are_below_the_number_of_threads(pool, parts, threads):
+    done = []
+    pool.run(PART(lambda job, part, seat: done.append((part, seat))), None, parts, threads)
+    assert sorted(part for part, _ in done) == list(range(parts))
+    assert all(0 <= seat < threads for _, seat in done)
+
+
+def test_parts_run_side_by_side(pool):
+    meeting = threading.Barrier(2, timeout=30)  # broken unless two threads are in it at a time
+    met = []
+    pool.run(PART(lambda job, part, seat: met.append(meeting.wait())), None, 2, 2)
+    assert sorted(met) == [0, 1]
+
+
+def test_a_part_may_start_a_job_of_its_own(pool):
+    done = []
+    inner = PART(lambda job, part, seat: done.append(part))
+    pool.run(PART(lambda job, part, seat: pool.run(inner, None, 3, 2)), None, 4, 2)
+    assert sorted(done) == sorted(4 * [0, 1, 2])
+
+
+def trained(steps=3, threads=2):
+    rng = np.random.default_rng(0)
+    model, optimizer = SynaNN(), SGD(0.1, 0.5)
+    compiled = fast.compile(model, threads)
+    for step in range(steps):
+        x = rng.standard_normal((20, 1, 28, 28)).astype("float32")
+        y, caches = compiled.forward(x, True, step)
+        _, grads = compiled.backward(nll_loss(y, rng.integers(0, 10, 20))[1], caches)
+        optimizer.step(compiled.params, grads)
+    return b"".join(a.tobytes() for a in model.state_dict().values())
+
+
+def send_trained(pipe):
+    pipe.send_bytes(trained())
+
+
+def test_a_forked_child_trains_with_threads_of_its_own(pool):
+    expected = trained()
+    assert pool.threads_started() >= 1
+    context = multiprocessing.get_context("fork")
+    for _ in range(2):
+        ours, theirs = context.Pipe()
+        child = context.Process(target=send_trained, args=(theirs,))
+        child.start()
+        assert ours.poll(60), "the child hangs"
+        assert ours.recv_bytes() == expected
+        child.join(60)
+        assert child.exitcode == 0
+    assert trained() == expected
+
+
+def test_several_python_threads_may_train_at_once():
+    require()
+    expected = trained()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: trained(), range(4))) == [expected] * 4
+
+
+def test_fifty_models_leave_no_thread_and_no_file_behind():
+    require()
+    trained(1)
+    threads, files = len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+    for _ in range(50):
+        fast.compile(SynaNN(), 2).forward(np.zeros((4, 1, 28, 28), "float32"))
+    assert len(os.listdir("/proc/self/task")) <= threads
+    assert len(os.listdir("/proc/self/fd")) <= files
+
+
+def test_without_threads_to_be_had_the_caller_works_alone():
+    """A limit on the threads of this user: the same bits, and no failure. Root is not bound by it: as another user."""
+    require()
+    program = """
+import hashlib, os, resource, sys
+from fast.loops.test_threads import trained
+alone = trained(1, threads=1)
+if os.geteuid() == 0:
+    os.setuid(65534)
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+print(trained(1, threads=4) == alone)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, "True\n"), run.stderr
