@@ -136,7 +136,7 @@ def test_busy_processes_compute_and_end_with_an_error_too(scripts):
         fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[11])  # in user mode
 
-    with pytest.raises(ZeroDivisionError), busy_cores(2) as processes:
+    with pytest.raises(ZeroDivisionError), busy_cores(2) as processes:  # noqa: PT012, all of it is about the context
         before = [ticks(process) for process in processes]
         deadline = time.monotonic() + 10
         while not all(ticks(p) > b for p, b in zip(processes, before, strict=True)):

@@ -22,13 +22,13 @@ def synapse_graph_forward(x, v, alpha, beta):
     R = xp.exp(xp.minimum(xp.log(xp.abs(q)).sum(axis=-1), log_largest))
     R = xp.where((q < 0).sum(axis=-1) % 2 == 1, -R, R)
     P = xp.where(zeros == 0, R, 0)
-    return alpha * x * P, (x, v, alpha, beta, P, R, q, zero, zeros)
+    return alpha * x * P, (x, v, P, R, q, zero, zeros, alpha, beta)
 
 
 @np.errstate(over="ignore", under="ignore")
 def synapse_graph_backward(dy, cache):
     """dx, dv, dalpha, dbeta of SynapseGraph."""
-    x, v, alpha, beta, P, R, q, zero, zeros = cache
+    x, v, P, R, q, zero, zeros, alpha, beta = cache
     largest = math.sqrt(array_module(q).finfo(q.dtype).max)
     O = R[:, :, None] / q * (zeros[:, :, None] == zero)  # (N, i, j)
     c = ((dy * alpha * x)[:, :, None] * O).clip(-largest, largest)

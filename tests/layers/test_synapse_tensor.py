@@ -34,11 +34,11 @@ class TestSynapseTensor(LayerTests):
         y = np.zeros((N, n))
         for row in range(N):
             known = list(x[row])
-            for name, graph in layer.graphs.items():
+            for name, graph in layer.current_parts().items():
                 alpha, beta = graph.coefficients()
                 units = []
                 for i in range(graph.features):
-                    u = alpha[i] * (x[row, i] if name == "output" else 1.0)
+                    u = alpha[i] * (x[row, i] if name == "output." else 1.0)
                     for j in range(len(known)):
                         u *= 1 - beta[i, j] * known[j]
                     units.append(u)

@@ -12,7 +12,7 @@ SHAPES = {
     "many rows": (700, 19),
     "sequences": (4, 3, 6),
     "images": (6, 5, 4, 7),
-    "long": (40, 3, 9, 11),
+    "long": (40, 3, 9, 9),
 }
 
 

@@ -99,8 +99,7 @@ def test_calls_may_be_interleaved_and_backward_repeated():
 
 
 def test_python_threads_may_use_one_layer():
-    conv, x, dy = work(0, N=20)
-    layer = conv_pool_relu(conv, threads=2)
+    layer = conv_pool_relu(work(0)[0], threads=2)
     expected = {seed: run([layer], *work(seed, N=20)[1:]) for seed in range(4)}
 
     def repeat(seed):
