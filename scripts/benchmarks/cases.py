@@ -1,54 +1,73 @@
-"""The numbers that all peers work on."""
+"""What all peers on a CPU compute: the networks, the batches, and the synapse layer with its exact values."""
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from synann_np.data import load_mnist, normalise
+from synann_np.layers import Dropout, Dropout2d
+from synann_np.models import MODELS
+from synann_np.sequential import Sequential
+
 BATCH = 100
+EVALUATION_BATCH = 1000
+LEARNING_RATE, MOMENTUM = 0.012, 0.5
 SYNAPSE_BATCH = 128
 
 
-@dataclass(frozen=True)
-class LayerInput:
-    layer: str
-    arguments: tuple
-    x_shape: tuple
-    y_shape: tuple
-    torch_arguments: dict = field(default_factory=dict)
+def make_network(name, dropout=True):
+    """A network of synann_np.models with its initial weights; dropout=False: with dropout probability 0."""
+    model = MODELS[name]()
+    if dropout:
+        return model
+    layers = {
+        key: type(layer)(0.0, seed=0) if isinstance(layer, Dropout | Dropout2d) else layer
+        for key, layer in model.layers.items()
+    }
+    return Sequential(list(layers.items()), model.dtype, model.backend)
 
 
-LAYER_INPUTS = {
-    "conv1 + pool + relu": LayerInput("Conv2d", (1, 10, 5), (1, 28, 28), (10, 12, 12)),
-    "conv2 + pool + relu": LayerInput("Conv2d", (10, 20, 5), (10, 12, 12), (20, 4, 4)),
-    "linear 320 → 64": LayerInput("Linear", (320, 64), (320,), (64,)),
-    "softmax": LayerInput("Softmax", (), (64,), (64,), {"dim": 1}),
-    "synapse": LayerInput("Synapse", (64,), (64,), (64,)),
-    "batch-norm": LayerInput("BatchNorm1d", (64,), (64,), (64,)),
-    "log-softmax": LayerInput("LogSoftmax", (), (10,), (10,), {"dim": 1}),
-}
+def comparison_batch():
+    """The batch on which results are compared: images (100, 28, 28) uint8, labels (100,) int64."""
+    images, labels, *_ = load_mnist()
+    return images[:BATCH], labels[:BATCH].astype("int64")
 
 
-def layer_arrays(name, batch_innermost=False):
-    """x and a random dy for a layer; batch_innermost: in the memory order that our layers hand on."""
-    rng, spec = np.random.default_rng(1), LAYER_INPUTS[name]
-    x, dy = (rng.standard_normal((BATCH, *shape)).astype("float32") for shape in (spec.x_shape, spec.y_shape))
-    if name == "synapse":
-        x = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
-    if batch_innermost and x.ndim == 4:
-        x, dy = (np.ascontiguousarray(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2) for a in (x, dy))
-    return x, dy
+def normalised(images):
+    """x (N, 1, 28, 28) float32, C-contiguous."""
+    return np.ascontiguousarray(normalise(images))
 
 
-def synapse_arrays(n, kind):
-    """x (128, n), beta (n, n), dy. softmax, uniform: the listing's β, ±1/√n; worst: β up to 0.999, x up to 1."""
+def epoch_order(count):
+    """A fixed random order of the training images."""
+    return np.random.default_rng(0).permutation(count)
+
+
+def synapse_arrays(n):
+    """x (128, n), rows of a softmax; beta (n, n), U(±1/√n) as Synapse starts with; dy (128, n). All float32."""
     rng, N = np.random.default_rng(2), SYNAPSE_BATCH
-    x, beta = rng.random((N, n), "float32"), rng.random((n, n), "float32")
-    if kind == "worst":
-        beta *= 0.999
-    else:
-        beta = (2 * beta - 1) * np.float32(1 / math.sqrt(n))
-    if kind == "softmax":
-        e = np.exp(rng.standard_normal((N, n), "float32"))
-        x = e / e.sum(axis=1, keepdims=True)
-    return x, beta, rng.standard_normal((N, n), "float32")
+    e = np.exp(rng.standard_normal((N, n), "float32"))
+    beta = (2 * rng.random((n, n), "float32") - 1) * np.float32(1 / math.sqrt(n))
+    return e / e.sum(axis=1, keepdims=True), beta, rng.standard_normal((N, n), "float32")
+
+
+def exact_synapse(n, rows, units):
+    """The synapse layer by its formula in float64, α = 1, for some rows of the batch and some units.
+
+    Returns: dict of y[rows], dx[rows] (len(rows), n), beta, the gradient dβ[units] (len(units), n), and alpha, the
+    gradient dα[units] (len(units),).
+    """
+    x, beta, dy = (a.astype("float64") for a in synapse_arrays(n))
+    y, dx = np.empty((len(rows), n)), np.empty((len(rows), n))
+    for k, row in enumerate(rows):
+        q = 1 - beta * x[row]  # (i, j)
+        P = np.exp(np.log(q).sum(axis=1))
+        y[k] = x[row] * P
+        dx[k] = dy[row] * P - (dy[row] * y[k]) @ (beta / q)
+    dalpha, dbeta = np.empty(len(units)), np.empty((len(units), n))
+    for k, i in enumerate(units):
+        q = 1 - beta[i] * x  # (N, j)
+        y_i = x[:, i] * np.exp(np.log(q).sum(axis=1))
+        dalpha[k] = dy[:, i] @ y_i
+        dbeta[k] = -(dy[:, i] * y_i) @ (x / q)
+    return {"y": y, "dx": dx, "alpha": dalpha, "beta": dbeta}

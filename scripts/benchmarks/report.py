@@ -1,88 +1,137 @@
-"""The result of a benchmark as Markdown tables and as a picture."""
+"""The result of a benchmark on a CPU as Markdown tables."""
 
+from benchmarks.cases import BATCH, SYNAPSE_BATCH
+from benchmarks.comparison import GRADIENTS, LOG_PROBS, SMALLEST
 
-def markdown(result, train_images, batch):
-    """All tables of a result."""
-    machine = ", ".join(f"{key} {value}" for key, value in result["machine"].items())
-    lines = [f"Machine: {machine}.", *(f"Not measured: {missing}." for missing in result["missing"])]
-    if "step" in result:
-        lines += ["", "A training step of the seed network, batch 100 (10th to 90th percentile of the turns):", ""]
-        lines += ["| peer | ms | range | images/s | s an epoch | time of fast × | peak MiB |", "|---" * 7 + "|"]
-        for name, r in result["step"].items():
-            times = r["ms"] / result["step"]["fast"]["ms"]
-            epoch = r["ms"] * train_images / batch / 1e3
-            speed = batch / r["ms"] * 1e3
-            spread = f"{r['low']:.2f} – {r['high']:.2f}"
-            cells = [name, f"{r['ms']:.2f}", spread, f"{speed:,.0f}", f"{epoch:.1f}", f"{times:.1f}"]
-            lines.append(f"| {' | '.join(cells)} | {r['peak_mib']:.0f} |")
-    if "evaluation" in result:
-        lines += ["", *_table("Evaluation of 10,000 images, ms", {"evaluation": result["evaluation"]})]
-    if "layers" in result:
-        lines += ["", *_table("Layers, forward and backward, batch 100, ms", result["layers"])]
-    if "synapse" in result:
-        lines += ["", *_table("Synapse layer, forward and backward, batch 128, ms", result["synapse"])]
-        lines += ["", *_memory(result["synapse"])]
-    return "\n".join(lines)
-
-
-def draw(result, path):
-    """Bars: a training step, and the synapse layer by size."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 4), layout="constrained")
-    machine = result["machine"]
-    figure.suptitle(f"{machine['cpu']}, {machine['threads']} threads, {machine['date']}", fontsize=10)
-    left, right = figure.subplots(1, 2)
-    if step := result.get("step"):
-        names = list(step)
-        bars = left.bar(names, [step[name]["ms"] for name in names], color=[_COLORS.get(name) for name in names])
-        left.bar_label(bars, fmt="%.1f")
-        left.set(ylabel="ms", title="one training step of the seed network, batch 100")
-        left.tick_params(axis="x", rotation=15)
-    if rows := result.get("synapse"):
-        for kind, style in (("softmax", "-"), ("uniform", "--"), ("worst", ":")):
-            for name in ("fast", "fast-numpy", "plain", "torch", "torch-tuned"):
-                points = [(int(k.split()[2][:-1]), r[name]["ms"]) for k, r in rows.items() if kind in k and name in r]
-                if points:
-                    label = f"{name}, {kind}"
-                    right.plot(*zip(*points, strict=True), style, marker="o", ms=3, color=_COLORS[name], label=label)
-        right.set(
-            xscale="log", yscale="log", xlabel="n", ylabel="ms", title="synapse layer, forward + backward, batch 128"
-        )
-        right.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines, not over them
-    figure.savefig(path, dpi=120)
-
-
-_COLORS = {
-    "fast": "tab:green",
-    "fast-1-core": "yellowgreen",
-    "fast-numpy": "tab:cyan",
-    "plain": "tab:olive",
-    "torch": "tab:red",
-    "torch-tuned": "tab:orange",
-    "torch-listing": "tab:gray",
+TITLES = {
+    "networks": f"All networks: a training step, batch {BATCH}, and the evaluation of 10,000 images, 1,000 at a time",
+    "busy": "A training step while the machine is quiet, and with another process computing on every core",
+    "threads": "A training step by the number of threads",
+    "synapse": f"The synapse layer alone, softmax rows, batch {SYNAPSE_BATCH}, forward and backward; fresh processes",
 }
 
-
-def _table(title, rows):
-    names = list(next(iter(rows.values())))
-    lines = [
-        f"{title}; in brackets the ratio to fast:",
-        "",
-        f"| | {' | '.join(names)} |",
-        "|---" * (len(names) + 1) + "|",
-    ]
-    for label, row in rows.items():
-        cells = [f"{row[n]['ms']:.2f} ({row[n]['ms'] / row['fast']['ms']:.1f})" if n in row else "–" for n in names]
-        lines.append(f"| {label} | {' | '.join(cells)} |")
-    return lines
+EXPLANATION = """\
+Every time is the median over turns, with the 10th and 90th percentile of the turns in brackets; for the synapse layer
+alone it is the median over processes, with the smallest and largest. Ratio: time divided by the time of ours. Peak:
+resident memory of the whole process, libraries and images included."""
+COMPARISON = f"""\
+Log-probabilities in training and in evaluation, and gradients, of one batch without dropout, with equal weights. The
+tolerance is {LOG_PROBS:.0e} for log-probabilities; for gradients it is {GRADIENTS:.0e} of the largest element of each
+array, or of {SMALLEST:.0e} times the largest of all gradients if that is more. The errors of the synapse layer alone are
+differences from its formula in float64."""
 
 
-def _memory(rows):
-    names = list(next(iter(rows.values())))
-    lines = ["Peak extra memory of one forward and backward, MiB:", "", f"| | {' | '.join(names)} |"]
-    lines.append("|---" * (len(names) + 1) + "|")
-    for label, row in rows.items():
-        cells = [f"{row[n]['extra_mib']:,.0f}" if n in row else "–" for n in names]
-        lines.append(f"| {label} | {' | '.join(cells)} |")
-    return lines
+def markdown(result):
+    """All tables of a result, whichever parts it has."""
+    machine = ", ".join(f"{key} {value}" for key, value in result["machine"].items())
+    lines = [f"Machine: {machine}. float32. Rounds: {result['rounds']}.", ""]
+    lines += [EXPLANATION]
+    if result["failures"]:
+        lines += ["", "Not measured:", "", *(f"- {failure}" for failure in result["failures"])]
+    tables = {"networks": _networks, "busy": _busy, "threads": _threads, "synapse": _synapse}
+    for part, table in tables.items():
+        if part in result:
+            lines += ["", f"## {TITLES[part]}", "", *table(result[part])]
+    if result["errors"]:
+        lines += ["", "## Results compared", "", *_errors(result["errors"])]
+    return "\n".join(lines) + "\n"
+
+
+def _networks(rows):
+    header = ("network", "peer", "step, ms", "images/s", "ratio", "peak MiB", "evaluation, ms", "ratio", "peak MiB")
+    return _table(
+        header,
+        (
+            (
+                network, name, _time(row["step"]), f"{1e3 * BATCH / row['step']['ms']:,.0f}",
+                _ratio(row["step"], peers.get("ours", {}).get("step")), _mib(row["step"]["peak_mib"]),
+                _time(row["evaluation"]), _ratio(row["evaluation"], peers.get("ours", {}).get("evaluation")),
+                _mib(row["evaluation"]["peak_mib"]),
+            )
+            for network, peers in rows.items()
+            for name, row in peers.items()
+        ),
+    )  # fmt: skip
+
+
+def _busy(rows):
+    header = ("network", "peer", "quiet, ms", "busy, ms", "busy/quiet", "ratio, quiet", "ratio, busy")
+    return _table(
+        header,
+        (
+            (
+                network, name, _time(row["quiet"]), _time(row["busy"]), _ratio(row["busy"], row["quiet"]),
+                *(_ratio(row[load], peers.get("ours", {}).get(load)) for load in ("quiet", "busy")),
+            )
+            for network, peers in rows.items()
+            for name, row in peers.items()
+        ),
+    )  # fmt: skip
+
+
+def _threads(rows):
+    counts = sorted({count for peers in rows.values() for row in peers.values() for count in row}, key=int)
+    titles = [f"{count} thread{'s' if count != '1' else ''}, ms" for count in counts]
+    header = ("network", "peer", *titles, f"speed-up of {counts[-1]}" if counts else "speed-up")
+    return _table(
+        header,
+        (
+            (
+                network, name, *(_time(row.get(count)) for count in counts),
+                _ratio(row.get(counts[0]), row.get(counts[-1])),
+            )
+            for network, peers in rows.items()
+            for name, row in peers.items()
+        ),
+    )  # fmt: skip
+
+
+def _synapse(rows):
+    header = ("n", "peer", "ms", "ratio", "peak MiB", "of which for the layer", "largest error")
+    return _table(
+        header,
+        (
+            (
+                n, name, _time(row), _ratio(row, peers.get("ours")), _mib(row["peak_mib"]), _mib(row["extra_mib"]),
+                f"{max(row['errors'].values()):.0e}",
+            )
+            for n, peers in rows.items()
+            for name, row in peers.items()
+        ),
+    )  # fmt: skip
+
+
+def _errors(errors):
+    yield COMPARISON
+    yield ""
+    yield from _table(
+        ("network", "peer", "log-probabilities", "gradients", "largest in"),
+        (
+            (network, name, f"{row['log_probs']:.0e}", f"{row['gradients']:.0e}", row["worst"])
+            for network, peers in errors.items()
+            for name, row in peers.items()
+        ),
+    )
+
+
+def _table(header, rows):
+    yield f"| {' | '.join(header)} |"
+    yield "|---" * len(header) + "|"
+    for row in rows:
+        yield f"| {' | '.join(map(str, row))} |"
+
+
+def _time(row):
+    return f"{_digits(row['ms'])} ({_digits(row['low'])} – {_digits(row['high'])})" if row else "–"
+
+
+def _digits(ms):
+    return f"{ms:,.0f}" if ms >= 100 else f"{ms:.3g}"
+
+
+def _ratio(row, base):
+    return f"{row['ms'] / base['ms']:.2f}" if row and base else "–"
+
+
+def _mib(value):
+    return "–" if value is None else f"{value:,.0f}"

@@ -1,142 +1,125 @@
-"""PyTorch's side of the benchmark: the same network and layers as a PyTorch user would write them."""
+"""PyTorch's side of the benchmark on a CPU: the same work from the same numbers, in eager mode."""
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks.cases import LAYER_INPUTS, layer_arrays, synapse_arrays
-from synann_np import layers
+from benchmarks.cases import (
+    BATCH,
+    EVALUATION_BATCH,
+    LEARNING_RATE,
+    MOMENTUM,
+    comparison_batch,
+    epoch_order,
+    make_network,
+    normalised,
+    synapse_arrays,
+)
+from benchmarks.torch_networks import NETWORKS
+from benchmarks.torch_networks import CapturableSynapse as Synapse  # for the peers on a GPU
+from benchmarks.torch_networks import SynaNN as Net
+from benchmarks.torch_networks import Synapse as ProductSynapse
 from synann_np.data import load_mnist
-from synann_np.models import SynaNN
 
 
-class Synapse(nn.Module):
-    """The formula, by broadcasting."""
-
-    def __init__(self, n):
-        super().__init__()
-        self.alpha, self.beta = nn.Parameter(torch.ones(n)), nn.Parameter(torch.zeros(n, n))
-
-    def forward(self, x):
-        return self.alpha * x * torch.exp(torch.log1p(-x[:, None, :] * self.beta).sum(-1))
+def prepare(threads):
+    torch.set_num_threads(threads)
 
 
-class ListingSynapse(Synapse):
-    """What the published listing computes, in the way that it computes it."""
+class Network:
+    """Work on one of the networks. step and evaluation return a function of one call."""
 
-    def forward(self, x):
-        N, n = x.shape
-        allone = torch.ones(N, N * n)
-        factors = torch.log1p(-torch.diag_embed(x) @ self.beta.T).reshape(N * n, n)
-        return self.alpha * torch.exp(torch.log(x) + allone @ factors)
+    def __init__(self, name, threads):
+        self.name = name
 
-
-class Net(nn.Module):
-    """The seed network."""
-
-    def __init__(self, synapse, dropout):
-        super().__init__()
-        p = 0.5 if dropout else 0.0
-        self.conv1, self.conv2, self.conv2_drop = nn.Conv2d(1, 10, 5), nn.Conv2d(10, 20, 5), nn.Dropout2d(p)
-        self.fc1, self.fc1_drop, self.fcn = nn.Linear(320, 64), nn.Dropout(p), synapse(64)
-        self.fcb, self.fc2 = nn.BatchNorm1d(64), nn.Linear(64, 10)
-
-    def forward(self, x):
-        x = F.relu(F.max_pool2d(self.conv1(x), 2))
-        x = F.relu(F.max_pool2d(self.conv2_drop(self.conv2(x)), 2)).flatten(1)
-        x = F.softmax(self.fc1_drop(F.relu(self.fc1(x))), dim=1)
-        return F.log_softmax(self.fc2(self.fcb(self.fcn(x))), dim=1)
-
-
-class TorchPeer:
-    """The same work as NumpyPeer's, from the same numbers."""
-
-    def __init__(self, threads, listing=False):
-        torch.set_num_threads(threads)
-        self.synapse_class = ListingSynapse if listing else Synapse
-
-    def network(self, dropout=True):
-        model = Net(self.synapse_class, dropout)
-        model.load_state_dict({k: torch.tensor(v) for k, v in SynaNN().state_dict().items()}, strict=False)
+    def make(self, dropout=True):
+        """The network in training mode, with the initial weights of ours."""
+        model = NETWORKS[self.name]()
+        state = {key: torch.tensor(a) for key, a in make_network(self.name).state_dict().items()}
+        state |= {key: a for key, a in model.state_dict().items() if key.endswith("num_batches_tracked")}
+        model.load_state_dict(state)
+        for module in model.modules():
+            if isinstance(module, nn.Dropout | nn.Dropout2d) and not dropout:
+                module.p = 0.0
         return model
 
-    def step(self, batch_size, dropout=True):
-        images, labels = (torch.tensor(a) for a in load_mnist()[:2])
-        x, targets = ((images / 255 - 0.1307) / 0.3081)[:, None], labels.long()
-        model = self.network(dropout)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.012, momentum=0.5)
-        order = torch.tensor(np.random.default_rng(0).permutation(len(images)))
-        starts = iter(())
+    def values(self):
+        """Log-probabilities, in training and in evaluation, and gradients, without dropout."""
+        images, labels = comparison_batch()
+        x, targets, model = torch.tensor(normalised(images)), torch.tensor(labels), self.make(dropout=False)
+        with torch.no_grad():
+            evaluated = model.eval()(x)
+        log_probs = model.train()(x)
+        F.nll_loss(log_probs, targets).backward()
+        grads = {key: p.grad.numpy() for key, p in model.named_parameters()}
+        return {"log_probs": log_probs.detach().numpy(), "log_probs in evaluation": evaluated.numpy()} | grads
+
+    def data(self, part):
+        """x (N, 1, 28, 28), normalised in place once, and labels."""
+        images, labels = load_mnist()[part]
+        return torch.tensor(images).float().div_(255).sub_(0.1307).div_(0.3081)[:, None], torch.tensor(labels).long()
+
+    def step(self):
+        """Choice of a batch, forward, loss, backward, update."""
+        x, targets = self.data(slice(0, 2))
+        model, order = self.make(), torch.tensor(epoch_order(len(x)))
+        optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
+        parts = iter(())
 
         def work():
-            nonlocal starts
-            start = next(starts, None)
-            if start is None:
-                starts = iter(range(0, len(order), batch_size))
-                start = next(starts)
-            rows = order[start : start + batch_size]
+            nonlocal parts
+            rows = next(parts, None)
+            if rows is None:
+                parts = iter(order.split(BATCH))
+                rows = next(parts)
             optimizer.zero_grad()
             loss = F.nll_loss(model(x[rows]), targets[rows])
             loss.backward()
             optimizer.step()
-            return loss.item()
 
         return work
 
     def evaluation(self):
-        images, labels = (torch.tensor(a) for a in load_mnist()[2:])
-        x, targets, model = ((images / 255 - 0.1307) / 0.3081)[:, None], labels.long(), self.network().eval()
+        """Mean loss and number of right answers of the 10,000 test images."""
+        x, targets = self.data(slice(2, 4))
+        model = self.make().eval()
 
         def work():
+            losses, correct = 0.0, 0
             with torch.no_grad():
-                losses = [
-                    F.nll_loss(model(x[i : i + 1000]), targets[i : i + 1000], reduction="sum")
-                    for i in range(0, len(x), 1000)
-                ]
-            return float(sum(losses)) / len(x)
+                for part, labels in zip(x.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH), strict=True):
+                    log_probs = model(part)
+                    losses += F.nll_loss(log_probs, labels, reduction="sum").item()
+                    correct += (log_probs.argmax(1) == labels).sum().item()
+            return losses / len(x), correct
 
         return work
 
-    def layer(self, name):
-        x, dy = layer_arrays(name)
-        x, dy = torch.tensor(x, requires_grad=True), torch.tensor(dy)
-        spec = LAYER_INPUTS[name]
-        if name == "synapse":
-            module = Synapse(64)
-        elif name.startswith("conv"):
-            module = nn.Sequential(nn.Conv2d(*spec.arguments), nn.MaxPool2d(2), nn.ReLU())
-        else:
-            module = getattr(nn, spec.layer)(*spec.arguments, **spec.torch_arguments)
-        ours = getattr(layers, spec.layer)(
-            *spec.arguments, **({"rng": np.random.default_rng(5)} if spec.arguments else {})
-        )
-        parameters = dict((module[0] if name.startswith("conv") else module).named_parameters())
+
+class SynapseLayer:
+    """The synapse layer alone, batch 128."""
+
+    def __init__(self, n, threads):
+        x, beta, dy = synapse_arrays(n)
+        self.x, self.dy, self.module = torch.tensor(x, requires_grad=True), torch.tensor(dy), ProductSynapse(n)
         with torch.no_grad():
-            for key, p in parameters.items():
-                p.copy_(torch.tensor(ours.params[key]))
+            self.module.beta.copy_(torch.tensor(beta))
 
-        def work():
-            x.grad = None
-            module.zero_grad()
-            y = module(x)
-            y.backward(dy)
-            tensors = [y.detach(), x.grad, *(p.grad for p in parameters.values())]
-            return float(sum(t.abs().mean() for t in tensors))
+    def values(self):
+        y = self._call()
+        found = {"y": y.detach(), "dx": self.x.grad, "alpha": self.module.alpha.grad, "beta": self.module.beta.grad}
+        return {key: a.numpy() for key, a in found.items()}
 
-        return work
+    def step(self):
+        """Forward and backward."""
+        return self._call
 
-    def synapse(self, n, kind):
-        x, beta, dy = synapse_arrays(n, kind)
-        x, dy, module = torch.tensor(x, requires_grad=True), torch.tensor(dy), self.synapse_class(n)
-        with torch.no_grad():
-            module.beta.copy_(torch.tensor(beta))
+    def _call(self):
+        self.x.grad = None
+        self.module.zero_grad()
+        y = self.module(self.x)
+        y.backward(self.dy)
+        return y
 
-        def work():
-            x.grad = None
-            module.zero_grad()
-            y = module(x)
-            y.backward(dy)
-            return float(y.detach().abs().mean() + x.grad.abs().mean() + module.beta.grad.abs().mean())
 
-        return work
+__all__ = ["Net", "Network", "Synapse", "SynapseLayer", "prepare"]

@@ -1,82 +1,91 @@
-"""A process that holds one peer and works on demand. One JSON object a line, in and out.
+"""A process that holds one peer and works on demand: one JSON object a line, in and out.
 
-in:  {"work": "step", "arguments": {...}, "calls": 20, "values": 3}
-out: {"ms": [...], "values": [...]}, or {"extra_mib": ...} if the order says "memory": true
+    python -m benchmarks.worker PEER SUBJECT THREADS        SUBJECT: a network, or n of a synapse layer
 
-The work "peak" takes no time: it answers the peak resident memory so far, {"peak_mib": ...}.
+    {"work": "values", "path": P}      -> {}                results to compare, written to P (.npz)
+    {"work": "step", "calls": 20}      -> {"ms": [20 times], "peak_mib": ..., "extra_mib": ...}
+
+peak_mib is the largest resident memory since this work was prepared, extra_mib how much of it came after that. Both are
+null where there is no /proc. What goes wrong is answered as {"error": "..."}.
 """
 
+import importlib
 import json
-import os
 import sys
 import time
-import tracemalloc
 from pathlib import Path
 
-OURS = ("plain", "fast", "fast-1-core", "fast-numpy")
-SECONDS_OF_SPINNING = 0.1  # of whoever waits for more work, as OpenMP's threads and the processes of the fast path do
+import numpy as np
+
+SECONDS_OF_SPINNING = 0.1  # threads of OpenMP and of BLAS may spin that long for more work
 
 
-def make_peer(name, threads):
-    if name in OURS:
-        from benchmarks.numpy_peers import NumpyPeer
-
-        return NumpyPeer(name != "plain", threads)
-    from benchmarks.torch_peers import TorchPeer
-
-    return TorchPeer(threads, listing=name == "torch-listing")
+def make_subject(peer, subject, threads):
+    """What the peer computes: see numpy_peers.py and torch_peers.py."""
+    side = importlib.import_module("benchmarks.torch_peers" if peer.startswith("torch") else "benchmarks.numpy_peers")
+    side.prepare(threads)
+    return side.SynapseLayer(int(subject), threads) if subject.isdecimal() else side.Network(subject, threads)
 
 
-def kib(field, process="self"):
-    with open(f"/proc/{process}/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith(field))
+class Memory:
+    """Resident memory of this process, with its children, since this object was made."""
+
+    def __init__(self):
+        self.known = Path("/proc/self/clear_refs").exists()
+        if self.known:
+            Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
+            self.before = _mib("VmRSS:")
+
+    def peak(self):
+        """Pages that processes share count in each. Returns: dict."""
+        if not self.known:
+            return {"peak_mib": None, "extra_mib": None}
+        lists = Path("/proc/self/task").glob("*/children")
+        children = [child for children in lists for child in children.read_text().split()]
+        peak = sum(_mib("VmHWM:", process) for process in ("self", *children))
+        return {"peak_mib": peak, "extra_mib": peak - self.before}
 
 
-def peak_mib():
-    """Of this process and its children, the other ranks of a compiled network. Pages that they share count in each."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return sum(kib("VmHWM:", process) for process in ("self", *children)) / 1024
+def _mib(field, process="self"):
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), 0.0)
 
 
-def serve(name, threads):
-    peer, works = make_peer(name, threads), {}
-    for line in sys.stdin:
-        order = json.loads(line)
-        if order["work"] == "peak":
-            print(json.dumps({"peak_mib": peak_mib()}), flush=True)
-            continue
-        key = json.dumps([order["work"], order["arguments"]])
-        if key not in works:
-            if order.get("forget", True):
-                works.clear()
-            works[key] = getattr(peer, order["work"])(**order["arguments"])
-        work, values, ms = works[key], [], []
-        if order.get("memory"):
-            print(json.dumps({"extra_mib": extra_memory(work, name) / 2**20}), flush=True)
-            continue
-        for _ in range(order["calls"]):
+class Server:
+    """Answers orders; keeps every work that it prepared."""
+
+    def __init__(self, make):
+        self.make, self.subject, self.works = make, None, {}
+
+    def answer(self, order):
+        try:
+            self.subject = self.subject or self.make()
+            if order["work"] == "values":
+                np.savez(order["path"], **self.subject.values())
+                return {}
+            return self.time(order["work"], order["calls"])
+        except Exception as error:  # the parent tells it, and the other peers go on
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    def time(self, name, calls):
+        if name not in self.works:
+            self.works[name] = getattr(self.subject, name)(), Memory()
+        work, memory = self.works[name]
+        ms = []
+        for _ in range(calls):
             started = time.perf_counter()
-            value = float(work())
+            work()
             ms.append(1e3 * (time.perf_counter() - started))
-            values.append(value)
+        peak = memory.peak()
         time.sleep(SECONDS_OF_SPINNING)  # before the next peer has its turn
-        print(json.dumps({"ms": ms, "values": values}), flush=True)
+        return {"ms": ms} | peak
 
 
-def extra_memory(work, name):
-    """Bytes that a call holds at most beyond what is there before.
-
-    It is the growth of the resident size to its peak. Of a process that keeps freed memory that may say too little, so
-    with ours it is at least what NumPy tells tracemalloc, which is all arrays, but not what loops in C borrow.
-    """
-    if name in OURS:
-        tracemalloc.start()
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
-    before = kib("VmRSS:")
-    work()
-    traced = tracemalloc.get_traced_memory()[1] if name in OURS else 0
-    return max(traced, 1024 * (kib("VmHWM:") - before))
+def main(peer, subject, threads):
+    server = Server(lambda: make_subject(peer, subject, int(threads)))
+    for line in sys.stdin:
+        print(json.dumps(server.answer(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    main(*sys.argv[1:])
