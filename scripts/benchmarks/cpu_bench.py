@@ -115,7 +115,9 @@ class CpuBench:
                 if expected is None:
                     raise PeerFailed(f"nothing to compare {network} with") from error
                 continue
-            self.result["errors"].setdefault(network, {}).setdefault(peer.name, errors)
+            if peer.name != self.reference:
+                errors = {"reference": self.reference, **errors}
+                self.result["errors"].setdefault(network, {}).setdefault(peer.name, errors)
             kept.append(peer)
         return [peer for peer in peers if peer in kept]
 

@@ -15,10 +15,10 @@ Every time is the median over turns, with the 10th and 90th percentile of the tu
 alone it is the median over processes, with the smallest and largest. Ratio: time divided by the time of ours. Peak:
 resident memory of the whole process, libraries and images included."""
 COMPARISON = f"""\
-Log-probabilities in training and in evaluation, and gradients, of one batch without dropout, with equal weights. The
-tolerance is {LOG_PROBS:.0e} for log-probabilities; for gradients it is {GRADIENTS:.0e} of the largest element of each
-array, or of {SMALLEST:.0e} times the largest of all gradients if that is more. The errors of the synapse layer alone are
-differences from its formula in float64."""
+Log-probabilities in training and in evaluation, and gradients, of one batch without dropout and with equal weights:
+largest difference from the reference. The tolerance is {LOG_PROBS:.0e} for log-probabilities. For gradients it is
+{GRADIENTS:.0e} of the largest element of each array, or of {SMALLEST:.0e} times the largest element of all gradients,
+whichever is more. The synapse layer alone is compared with its formula in float64."""
 
 
 def markdown(result):
@@ -105,9 +105,9 @@ def _errors(errors):
     yield COMPARISON
     yield ""
     yield from _table(
-        ("network", "peer", "log-probabilities", "gradients", "largest in"),
+        ("network", "peer", "reference", "log-probabilities", "gradients", "largest in"),
         (
-            (network, name, f"{row['log_probs']:.0e}", f"{row['gradients']:.0e}", row["worst"])
+            (network, name, row["reference"], f"{row['log_probs']:.0e}", f"{row['gradients']:.0e}", row["worst"])
             for network, peers in errors.items()
             for name, row in peers.items()
         ),
