@@ -2,7 +2,7 @@
 
 import numpy as np
 
-LOG_PROBS = 1e-4  # largest difference
+LOG_PROBS = 2e-5  # largest difference
 GRADIENTS = 1e-3  # largest difference in an array, relative to its largest element
 SMALLEST = 1e-3  # an array of gradients smaller than this part of the largest one is compared on that scale
 
