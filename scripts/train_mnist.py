@@ -56,7 +56,7 @@ def train(args):
             f"the last of the batches would hold one image, of which batch-norm can take no variance: "
             f"choose a --batch-size that does not leave 1 of {len(train_set[0])}"
         )
-    args.threads = args.threads or fast.usable_cores()
+    args.threads = threads_of_run(args)
     model = MODELS[args.model](args.seed, args.dtype, backend)
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
     optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
@@ -108,11 +108,22 @@ def train(args):
     return 0 if saved else 2
 
 
+def threads_of_run(args):
+    """The threads asked for, at most one for each core: more would wait for each other."""
+    cores = fast.usable_cores()
+    if (args.threads or 1) > cores:
+        complain(f"--threads {args.threads}: this process may use {cores} cores, so {cores} threads are used")
+    return min(args.threads or cores, cores)
+
+
 def runner(model, args):
     """What is trained in the place of the model, with the model's own arrays."""
     if args.check_finite:
         return check_finite(model)
-    return model if args.engine == "plain" else fast.compile(model, args.threads, input_gradient=False)
+    if args.engine == "plain":
+        return model
+    fast.tune_process()
+    return fast.compile(model, args.threads, input_gradient=False)
 
 
 def final_test(model, average, test_set, saver, args):

@@ -216,7 +216,7 @@ def test_what_cannot_be_resumed_is_said_in_one_line_with_exit_code_2(run, tmp_pa
 
 def test_a_run_made_by_loops_in_c_is_not_continued_without_them_unawares(run, refusal, monkeypatch):
     require()
-    monkeypatch.setenv("SYNANN_C", "0")
+    monkeypatch.setenv("CC", "cc -DOTHER")
     assert re.search(r"C compiler was \S+ .* and is None", refusal("--resume", run))
 
 

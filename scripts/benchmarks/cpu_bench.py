@@ -18,7 +18,7 @@ THREADS = (1, 2)  # of the part of that name
 SIZES = (64, 1024, 4096)  # of the synapse layer
 LARGEST_BROADCAST = 1024  # with N n² elements in memory, as all but ours need
 FRESH_PROCESSES = 5  # of every synapse layer
-TURN_MS, FEWEST_CALLS, MOST_CALLS = 300, 5, 50
+TURN_MS, FEWEST_CALLS, MOST_CALLS = 300, 3, 50
 EVALUATION_ROUNDS = 5
 
 

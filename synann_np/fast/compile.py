@@ -33,8 +33,8 @@ def compile(model, threads=None, input_gradient=True):
 
     Layers that have a faster twin are replaced: convolution → (channel dropout) → 2×2 pooling → relu by one layer;
     other convolutions of stride 1, batch-norm (with a following relu), pooling without overlap and all synapse layers
-    one by one. All other layers, a user's own included, run as they are; `report` lists what was done. Twins compute the
-    numbers of the plain layers up to rounding, and these do not depend on the number of threads. They are C loops,
+    one by one. All other layers, a user's own included, run as they are; `report` lists what was done. Twins compute
+    the numbers of the plain layers up to rounding, and these do not depend on the number of threads. They are C loops,
     compiled on first use and cached; without a C compiler nothing is replaced.
 
     `model` is not changed, and neither is the process: see `tune_process`.

@@ -14,7 +14,7 @@ from .save_interval import to_interval
 HYPERPARAMETERS = (
     "model", "batch_size", "test_batch_size", "optimizer", "lr", "momentum", "nesterov", "weight_decay",
     "decay_vectors", "schedule", "warmup", "step_size", "gamma", "label_smoothing", "clip", "ema", "augment",
-    "plain_epochs", "seed", "log_interval", "validation", "engine", "threads",
+    "plain_epochs", "seed", "log_interval", "validation", "engine",
 )  # fmt: skip
 TAKEN_OVER = (
     *HYPERPARAMETERS, "dtype", "backend", "epochs", "patience", "keep", "data_dir", "save_every", "recipe",
@@ -73,9 +73,14 @@ def _add_training(add):
 def _add_run(add):
     add("--backend", choices=("numpy", "cupy", "auto"), default="numpy", help="where to compute (numpy)")
     add("--dtype", choices=("float32", "float64"), default="float32", help="of weights and arithmetic (float32)")
-    add("--threads", type=_count, help="cores of the fast path (all); part of what makes a run repeatable")
+    add("--threads", type=_count, help="threads of the fast engine (default: all cores); results do not depend on it")
     engine = "plain" if os.environ.get("SYNANN_FAST") == "0" else "fast"
-    add("--engine", choices=("fast", "plain"), default=engine, help="plain: the layers as they are read; slower (fast)")
+    add(
+        "--engine",
+        choices=("fast", "plain"),
+        default=engine,
+        help="fast: compiled layers; plain: the readable NumPy layers, slower (default: fast)",
+    )
     add("--out", type=Path, help="folder of history, checkpoints and curves (runs/ and the time of day)")
     add("--overwrite", action="store_true", help="replace the run that --out holds already")
     add("--resume", type=Path, nargs="?", const=True, metavar="DIR", help="continue the run in DIR, or in --out")
