@@ -214,10 +214,10 @@ def test_what_cannot_be_resumed_is_said_in_one_line_with_exit_code_2(run, tmp_pa
     assert contents(run) == before
 
 
-def test_a_run_made_by_loops_in_c_is_not_continued_without_them_unawares(run, refusal, monkeypatch):
+def test_a_run_is_not_continued_with_another_compiler_unawares(run, refusal, monkeypatch):
     require()
     monkeypatch.setenv("CC", "cc -DOTHER")
-    assert re.search(r"C compiler was \S+ .* and is None", refusal("--resume", run))
+    assert re.search(r"C compiler was \S+ .* and is cc ", refusal("--resume", run))
 
 
 def test_changes_are_accepted_by_flag_and_said(run):

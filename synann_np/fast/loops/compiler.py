@@ -151,7 +151,7 @@ def _run(command, seconds):
 def _warn(text):
     warnings.warn(
         f"{text}\nThe plain layers are used, which are slower. CC=... names another compiler; "
-        "`pip install 'ziglang'` installs one; SYNANN_FAST=0 turns the compiled loops off.",
+        "`pip install ziglang` installs one; SYNANN_FAST=0 turns the compiled loops off.",
         RuntimeWarning,
         stacklevel=4,
     )
