@@ -31,11 +31,16 @@ class Recurrent(Layer):
         self.return_sequences, self.truncate = return_sequences, truncate
 
     def steps_of(self, x):
-        """x as (T, N, input_size), the steps in front."""
+        """x as (T, N, input_size), contiguous, so that T N rows can be multiplied as one matrix."""
         self.check_input(x, "N", "T", self.input_size)
         if x.shape[1] < 1:
             raise ValueError(f"{self}: expected one step or more, got input {tuple(x.shape)}")
-        return x.swapaxes(0, 1)
+        return array_module(x).ascontiguousarray(x.swapaxes(0, 1))
+
+    @staticmethod
+    def product(a, matrix):
+        """a_tnk matrix_kh as one product of T N rows: (T, N, K), (K, H) -> (T, N, H)."""
+        return (a.reshape(-1, a.shape[-1]) @ matrix).reshape(*a.shape[:2], -1)
 
     def output(self, states):
         """y, from the list of h_t (N, hidden_size)."""

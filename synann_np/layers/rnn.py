@@ -44,7 +44,7 @@ class RNN(Recurrent):
         x = self.steps_of(x)
         xp = array_module(x)
         W, R, b, c = self.params.values()
-        driven = x @ W.T + (b + c)  # (T, N, H), of all steps at once
+        driven = self.product(x, W.T) + (b + c)  # (T, N, H), of all steps at once
         h, states = xp.zeros((x.shape[1], self.hidden_size), x.dtype), []
         for t in range(len(x)):
             h = xp.tanh(driven[t] + h @ R.T)
@@ -71,4 +71,4 @@ class RNN(Recurrent):
             "bias_ih_l0": db,
             "bias_hh_l0": db.copy(),
         }
-        return (da @ W).swapaxes(0, 1), grads
+        return self.product(da, W).swapaxes(0, 1), grads

@@ -67,10 +67,13 @@ class SynapseRNN(Recurrent, Composed):
         x = self.steps_of(x)
         xp = array_module(x)
         graph, (g, _) = self.current_parts()[""], self.leaking_rate()
-        e, de_du = logistic(x @ self.params["weight"].T + self.params["bias"])  # (T, N, H), of all steps at once
+        e, de_du = logistic(
+            self.product(x, self.params["weight"].T) + self.params["bias"]
+        )  # (T, N, H), of all steps at once
+        alpha, beta = graph.coefficients()
         h, states, caches = xp.zeros((x.shape[1], self.hidden_size), x.dtype), [], []
         for t in range(len(x)):
-            S, cache = graph.forward(e[t], h)
+            S, cache = graph.graph_forward(e[t], h, alpha, beta)
             caches.append((h, S, cache))
             h = (1 - g) * h + g * S
             states.append(h)
@@ -81,18 +84,18 @@ class SynapseRNN(Recurrent, Composed):
         x, de_du, caches = cache
         xp, T = array_module(dy), len(x)
         graph, (g, dg_dlogit) = self.current_parts()[""], self.leaking_rate()
-        de, steps, dg = [None] * T, [], 0
+        de, dalpha, dbeta, dg = [None] * T, 0, 0, 0
         sent_back = 0
         for t in reversed(range(T)):
             h_before, S, graph_cache = caches[t]
             dh = self.output_gradient(dy, t, T) + sent_back
-            (de[t], dv), found = graph.backward(dh * g, graph_cache)
-            steps.append(found)
+            de[t], dv, dalpha_t, dbeta_t = graph.graph_backward(dh * g, graph_cache)
+            dalpha, dbeta = dalpha + dalpha_t, dbeta + dbeta_t
             dg = dg + (dh * (S - h_before)).sum(axis=0)
             sent_back = 0 if self.is_cut(t, T) else dh * (1 - g) + dv
         du = xp.stack(de) * de_du
         grads = {"weight": xp.tensordot(du, x, axes=((0, 1), (0, 1))), "bias": du.sum(axis=(0, 1))}
-        grads |= {name: sum(found[name] for found in steps) for name in graph.params}
+        grads |= graph.gradients(dalpha, dbeta)
         if "leak_logit" in self.params:
             grads["leak_logit"] = dg * dg_dlogit
-        return (du @ self.params["weight"]).swapaxes(0, 1), grads
+        return self.product(du, self.params["weight"]).swapaxes(0, 1), grads

@@ -1,8 +1,5 @@
 """Arrays as loops in C take them: by address. C cannot check shape, dtype or memory order, so this file does."""
 
-import ctypes
-from functools import cache
-
 import numpy as np
 
 from .compiler import library
@@ -33,7 +30,7 @@ def whole_strides(a):
 
 def strided(a):
     """Address and strides, in elements."""
-    return a.ctypes.data, *(s // a.itemsize for s in a.strides)
+    return address(a), *(s // a.itemsize for s in a.strides)
 
 
 def address(a):
@@ -54,15 +51,12 @@ def loops(source, signatures, dtype):
 
     Returns: ctypes.CDLL, or None: it cannot be compiled here, or dtype is another one.
     """
-    real = REAL.get(np.dtype(dtype).name)
-    return real and _typed(
-        library(source, REAL=real), tuple((name, tuple(types)) for name, types in signatures.items())
-    )
-
-
-@cache
-def _typed(found, signatures):
-    for name, types in signatures if found else ():
-        getattr(found, name).argtypes = types
-        getattr(found, name).restype = ctypes.c_int
+    found = _loaded.get((source, dtype))
+    if found is None and (real := REAL.get(np.dtype(dtype).name)) and (found := library(source, REAL=real)):
+        for name, types in signatures.items():
+            getattr(found, name).argtypes = types
+        _loaded[source, dtype] = found
     return found
+
+
+_loaded = {}

@@ -127,12 +127,23 @@ static void forward_part(void *of, int64_t part, int64_t seat)
 static double largest(int64_t count, const REAL *a)
 {
     REAL most[16] = {0};
-    for (int64_t k = 0; k < count; k++) {
-        REAL size = a[k] < 0 ? -a[k] : a[k];
-        most[k % 16] = size > most[k % 16] ? size : most[k % 16];
-    }
-    for (int k = 1; k < 16; k++) most[0] = most[k] > most[0] ? most[k] : most[0];
+    int64_t k = 0;
+    for (; k + 16 <= count; k += 16)
+        for (int l = 0; l < 16; l++) {
+            REAL size = a[k + l] < 0 ? -a[k + l] : a[k + l];
+            most[l] = size > most[l] ? size : most[l];
+        }
+    for (; k < count; k++) most[0] = fmax(most[0], fabs(a[k]));
+    for (int l = 1; l < 16; l++) most[0] = most[l] > most[0] ? most[l] : most[0];
     return most[0];
+}
+
+/* rows_j,r = v_rj of ROWS rows, in float64; 0 behind the last row */
+static void transposed(int64_t N, int64_t m, const REAL *v, double *rows)
+{
+    for (int64_t first = 0; first < N; first += ROWS)
+        for (int64_t j = 0; j < m; j++)
+            UNROLL for (int r = 0; r < ROWS; r++) rows[first * m + j * ROWS + r] = first + r < N ? v[(first + r) * m + j] : 0;
 }
 
 /* R (N, n): the product of the factors that are not 0, |R| ≤ `most`; zeros (N, n). 0 if there is no memory. */
@@ -143,8 +154,7 @@ int forward(int64_t threads, int64_t N, int64_t n, int64_t m, const REAL *x, con
     double *rows = aligned(N_up * m * sizeof(double));
     double *tiles = aligned(threads * TILE * (COLUMNS + 2 * N_up) * sizeof(double));
     if (!rows || !tiles) return free(rows), free(tiles), 0;
-    for (int64_t r = 0; r < N_up; r++)
-        for (int64_t j = 0; j < m; j++) rows[(r / ROWS * m + j) * ROWS + r % ROWS] = r < N ? v[r * m + j] : 0;
+    transposed(N, m, v, rows);
     int64_t step = largest(N * m, v) * largest(n * m, beta) <= MOST_PRODUCT ? FACTORS : 1;
     struct forward_job job = {N, n, m, step, x, v, alpha, beta, most, rows, tiles, y, R, zeros};
     run_parts(forward_part, &job, (n + TILE - 1) / TILE, threads);
@@ -251,35 +261,39 @@ int backward(int64_t threads, int64_t N, int64_t n, int64_t m, const REAL *dy, c
              REAL *dalpha, REAL *dbeta)
 {
     int64_t units = UP(n, UNITS);
-    REAL *t = aligned(2 * units * N * sizeof(REAL)), *sole = t + units * N;
+    REAL *t = aligned(2 * units * N * sizeof(REAL)), *sole = t + units * N, *by_rows = aligned(N * n * sizeof(REAL));
     REAL *memory = aligned(threads * 2 * N * sizeof(vec)), *most_v = aligned(m * sizeof(REAL));
-    if (!t || !memory || !most_v) return free(t), free(memory), free(most_v), 0;
+    if (!t || !by_rows || !memory || !most_v) return free(t), free(by_rows), free(memory), free(most_v), 0;
 
     memset(dalpha, 0, n * sizeof(REAL));
-    memset(t, 0, 2 * units * N * sizeof(REAL));
-    REAL largest_t = 0;
-    for (int64_t r = 0; r < N; r++)
-        for (int64_t i = 0; i < n; i++) {
-            int64_t at = r * n + i, place = (i / UNITS * N + r) * UNITS + i % UNITS;
-            REAL d = dy[at] * R[at], P = zeros[at] ? 0 : d;
-            dalpha[i] += P * x[at];
-            dx[at] = P * alpha[i];
-            d *= alpha[i] * x[at];
-            if (!zeros[at]) t[place] = d;
-            if (zeros[at] == 1) sole[place] = d;
-            REAL size = d < 0 ? -d : d;
-            largest_t = size > largest_t ? size : largest_t;
-        }
+    int any_zero = 0;
+    for (int64_t at = 0; at < N * n; at++) any_zero |= zeros[at];
+    for (int64_t r = 0; r < N; r++, dy += n, x += n, R += n, dx += n) {
+        for (int64_t i = 0; i < n; i++) dx[i] = dy[i] * R[i], by_rows[r * n + i] = dx[i] * alpha[i] * x[i];
+        if (any_zero) /* then P = 0 */
+            for (int64_t i = 0; i < n; i++) dx[i] = zeros[r * n + i] ? 0 : dx[i];
+        for (int64_t i = 0; i < n; i++) dalpha[i] += dx[i] * x[i], dx[i] *= alpha[i];
+    }
     /* Sums of subnormal numbers take long and their quotients may underflow: t is scaled, and what is tiny compared with
     its largest counts as 0. A division: 1 / scale may overflow. */
-    REAL scale = largest_t > 0 && largest_t < (REAL)INFINITY ? (REAL)exp2(floor(log2(largest_t))) : 1;
-    for (int64_t k = 0; k < 2 * units * N; k++) {
-        REAL a = t[k] / scale;
-        t[k] = a < (REAL)1e-20 && a > (REAL)-1e-20 ? 0 : a;
+    double most_t = largest(N * n, by_rows);
+    REAL scale = most_t > 0 && most_t < (REAL)INFINITY ? (REAL)exp2(floor(log2(most_t))) : 1;
+    for (int64_t at = 0; at < N * n; at++) {
+        REAL a = by_rows[at] / scale;
+        by_rows[at] = a < (REAL)1e-20 && a > (REAL)-1e-20 ? 0 : a;
     }
+    for (int64_t i = 0; i < units; i += UNITS)
+        for (int64_t r = 0; r < N; r++)
+            UNROLL for (int k = 0; k < UNITS; k++) t[i * N + r * UNITS + k] = i + k < n ? by_rows[r * n + i + k] : 0;
+    for (int64_t i = 0; any_zero && i < units; i++)
+        for (int64_t r = 0; r < N; r++) {
+            int64_t place = (i / UNITS * N + r) * UNITS + i % UNITS, found = i < n ? zeros[r * n + i] : 2;
+            sole[place] = found == 1 ? t[place] : 0;
+            t[place] = found ? 0 : t[place];
+        }
     int far = all_far_from_zero(N, n, m, v, beta, most_v);
     struct backward_job job = {N, n, m, far, v, beta, t, sole, scale, most, memory, dv, dbeta};
     run_parts(backward_part, &job, (m + LANES - 1) / LANES, threads);
-    free(t), free(memory), free(most_v);
+    free(t), free(by_rows), free(memory), free(most_v);
     return 1;
 }

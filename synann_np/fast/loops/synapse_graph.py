@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...layers import SynapseGraph
-from .arrays import check_memory, contiguous, loops
+from .arrays import address, check_memory, contiguous, loops
 
 SOURCE = Path(__file__).with_suffix(".c")
 
@@ -50,8 +50,8 @@ def synapse_graph_forward(x, v, alpha, beta, threads):
     x, v = contiguous(x, (N, n), x.dtype), contiguous(v, (N, m), x.dtype)
     alpha, beta = contiguous(alpha, (n,), x.dtype), contiguous(beta, (n, m), x.dtype)
     y, R, zeros = np.empty_like(x), np.empty_like(x), np.empty(x.shape, np.uint8)
-    arrays = (a.ctypes.data for a in (x, v, alpha, beta))
-    results = (a.ctypes.data for a in (y, R, zeros))
+    arrays = map(address, (x, v, alpha, beta))
+    results = map(address, (y, R, zeros))
     check_memory(loops(SOURCE, SIGNATURES, x.dtype).forward(threads, N, n, m, *arrays, _largest(x), *results))
     return y, (x, v, alpha, beta, R, zeros)
 
@@ -74,8 +74,8 @@ def synapse_graph_backward(dy, cache, threads):
     (N, n), m = x.shape, v.shape[1]
     dy = contiguous(dy, x.shape, x.dtype)
     dx, dv, dalpha, dbeta = np.empty_like(x), np.empty_like(v), np.empty_like(alpha), np.empty_like(beta)
-    arrays = (a.ctypes.data for a in (dy, x, v, alpha, beta))
-    results = (a.ctypes.data for a in (R, zeros, dx, dv, dalpha, dbeta))
+    arrays = map(address, (dy, x, v, alpha, beta))
+    results = map(address, (R, zeros, dx, dv, dalpha, dbeta))
     check_memory(loops(SOURCE, SIGNATURES, x.dtype).backward(threads, N, n, m, *arrays, _largest(x), *results))
     return dx, dv, dalpha, dbeta
 
