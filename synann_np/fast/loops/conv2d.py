@@ -54,6 +54,7 @@ class FastConv2d(Conv2d):
         _, H, W, N = x.shape
         dy = contiguous(dy.transpose(1, 2, 3, 0), (F, H + 2 * PH - KH + 1, W + 2 * PW - KW + 1, N), x.dtype)
         weight, bias = self.weights()
+        weight = contiguous(weight, (F, len(x), KH, KW), x.dtype)
         grads = {"weight": np.empty_like(weight)}
         if bias is not None:
             grads["bias"] = dy.reshape(F, -1).sum(axis=1)

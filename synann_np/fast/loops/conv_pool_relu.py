@@ -79,9 +79,9 @@ class ConvPoolReLU(Layer):
         x = whole_strides(x)
         y = np.empty((N, F, (H - KH + 1) // 2, (W - KW + 1) // 2), x.dtype)
         won = np.empty(y.shape, np.uint8)
-        arrays = (*self.weights(x.dtype), m, y, won)
+        arrays = (*self.weights(weight_shape, x.dtype), m, y, won)
         check_memory(kernels.forward(self.threads, N, *strided(x), *map(address, arrays)))
-        return y, (kernels, x, m, won)
+        return y, (kernels, x, m, won, weight_shape)
 
     def plain_forward(self, x, train, step):
         """The layers one by one."""
@@ -99,12 +99,12 @@ class ConvPoolReLU(Layer):
             for layer, its in reversed(cache[0]):
                 dy, grads = layer.backward(dy, its)
             return dy, grads
-        x, m, won = cache
+        x, m, won, weight_shape = cache
         N, C, H, W = x.shape
         if dy.shape != won.shape or dy.dtype != x.dtype:
             dy = contiguous(dy, won.shape, x.dtype)
         dy = whole_strides(dy)
-        weight, bias = self.weights(x.dtype)
+        weight, bias = self.weights(weight_shape, x.dtype)
         dweight, dbias = np.empty_like(weight), np.empty(len(weight), x.dtype)
         memory, channels = None, ctypes.c_int.in_dll(kernels, "channels").value
         if self.input_gradient:
@@ -119,10 +119,10 @@ class ConvPoolReLU(Layer):
             return None, grads
         return memory[..., :C].transpose(0, 3, 1, 2), grads
 
-    def weights(self, dtype):
-        """weight and bias, or None, as the loops take them."""
+    def weights(self, shape, dtype):
+        """weight, of the shape that the loops were compiled for, and bias, or None, as the loops take them."""
         weight, bias = map(self.params.get, ("weight", "bias"))
-        return contiguous(weight, weight.shape, dtype), None if bias is None else contiguous(bias, bias.shape, dtype)
+        return contiguous(weight, shape, dtype), None if bias is None else contiguous(bias, shape[:1], dtype)
 
 
 def kernels_for(conv, x):

@@ -223,6 +223,8 @@ def test_what_the_loops_get_has_the_shape_and_dtype_that_they_take_for_granted()
     conv.params["weight"] = conv.params["weight"][:3]
     with pytest.raises(ValueError, match="expected an array of shape"):
         block.backward(y, cache)
+    with pytest.raises(ValueError, match="expected an array of shape"):
+        block.forward(x)
     before = conv.params["bias"]
     conv.params["bias"] = before[:3]
     assert block.forward(x)[0].shape == (2, 3, 3, 3)  # a smaller layer, compiled anew
