@@ -34,6 +34,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+
 from benchmarks.cases import BATCH, LAYER_INPUTS
 from benchmarks.gpu_command import PARTS, run_on_gpu
 from benchmarks.report import draw, markdown

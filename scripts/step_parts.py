@@ -10,8 +10,11 @@ import argparse
 import sys
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
 
 from synann_np import fast
 from synann_np.data import batches, load_mnist
