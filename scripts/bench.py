@@ -24,6 +24,7 @@ and on a GPU fast, plain, torch and
 import argparse
 import importlib.util
 import json
+import math
 import os
 import platform
 import subprocess
@@ -37,7 +38,10 @@ from tqdm import tqdm
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
 
 from benchmarks.cases import BATCH, LAYER_INPUTS
-from benchmarks.gpu_command import PARTS, run_on_gpu
+from benchmarks.children import child_environment
+from benchmarks.gpu_bench import PARTS, PEERS
+from benchmarks.gpu_cases import MOST_EPOCHS
+from benchmarks.gpu_command import run_on_gpu
 from benchmarks.report import draw, markdown
 from synann_np import fast
 from synann_np.programs.broken_pipe import end_with_the_reader
@@ -52,13 +56,10 @@ class Peer:
 
     def __init__(self, name, threads):
         self.name, threads = name, 1 if name == "fast-1-core" else threads
-        environment = os.environ | {k: str(v) for k, v in TUNED.items() if name == "torch-tuned"}
-        if name == "fast-numpy":
-            environment["SYNANN_C"] = "0"
-        environment["PYTHONPATH"] = str(ROOT / "scripts")
+        changes = TUNED if name == "torch-tuned" else {"SYNANN_C": 0} if name == "fast-numpy" else {}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", name, str(threads)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=child_environment(**changes),
         )  # fmt: skip
 
     def do(self, work, calls, memory=False, **arguments):
@@ -193,14 +194,18 @@ def main(argv=None):
     parser.add_argument("--threads", type=int, default=fast.usable_cores(), help="threads of every peer (all cores)")
     parser.add_argument("--rounds", type=int, default=15, help="turns that every peer takes (15)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks", help="folder (docs/benchmarks)")
-    parser.add_argument("--list", action="store_true", help="with --backend cupy: say what would be measured")
+    gpu = parser.add_argument_group("with --backend cupy")
+    gpu.add_argument("--peers", choices=PEERS, nargs="+", help="who is measured (all; for the accuracy: fast)")
+    gpu.add_argument("--most-epochs", type=int, default=MOST_EPOCHS, help=f"of a run to an accuracy ({MOST_EPOCHS})")
+    gpu.add_argument("--deadline", type=float, default=math.inf, help="seconds after which no row is started (none)")
+    gpu.add_argument("--list", action="store_true", help="say what would be measured")
     args = parser.parse_args(argv)
     parts = all_parts if args.backend == "numpy" else PARTS
     args.only = args.only or parts
     if unknown := sorted(set(args.only) - set(parts)):
         parser.error(f"argument --only: {unknown} is no part of --backend {args.backend}, which has {', '.join(parts)}")
     if args.backend == "cupy":
-        return run_on_gpu(args.only, args.rounds, args.out, args.list)
+        return run_on_gpu(args.only, args.rounds, args.out, args.peers, args.most_epochs, args.deadline, args.list)
     result = run(args.only, args.threads, args.rounds)
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "bench.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -13,6 +13,8 @@ import time
 import tracemalloc
 from pathlib import Path
 
+from benchmarks.json_channel import JsonChannel
+
 OURS = ("plain", "fast", "fast-1-core", "fast-numpy")
 SECONDS_OF_SPINNING = 0.1  # of whoever waits for more work, as OpenMP's threads and the processes of the fast path do
 
@@ -39,11 +41,12 @@ def peak_mib():
 
 
 def serve(name, threads):
+    channel = JsonChannel()
     peer, works = make_peer(name, threads), {}
     for line in sys.stdin:
         order = json.loads(line)
         if order["work"] == "peak":
-            print(json.dumps({"peak_mib": peak_mib()}), flush=True)
+            channel.write({"peak_mib": peak_mib()})
             continue
         key = json.dumps([order["work"], order["arguments"]])
         if key not in works:
@@ -52,7 +55,7 @@ def serve(name, threads):
             works[key] = getattr(peer, order["work"])(**order["arguments"])
         work, values, ms = works[key], [], []
         if order.get("memory"):
-            print(json.dumps({"extra_mib": extra_memory(work, name) / 2**20}), flush=True)
+            channel.write({"extra_mib": extra_memory(work, name) / 2**20})
             continue
         for _ in range(order["calls"]):
             started = time.perf_counter()
@@ -60,7 +63,7 @@ def serve(name, threads):
             ms.append(1e3 * (time.perf_counter() - started))
             values.append(value)
         time.sleep(SECONDS_OF_SPINNING)  # before the next peer has its turn
-        print(json.dumps({"ms": ms, "values": values}), flush=True)
+        channel.write({"ms": ms, "values": values})
 
 
 def extra_memory(work, name):
