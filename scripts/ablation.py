@@ -18,6 +18,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+
 from synann_np import fast
 from synann_np.data import DataError, load_mnist
 from synann_np.programs.ablation import report as ablation_report

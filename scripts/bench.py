@@ -26,6 +26,7 @@ row. Exit code 1 if something could not be measured, or a peer computed somethin
 import argparse
 import importlib.util
 import json
+import math
 import os
 import platform
 import sys
@@ -34,9 +35,13 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+
 import synann_np
 from benchmarks import cpu_bench
-from benchmarks.gpu_command import PARTS as GPU_PARTS
+from benchmarks.gpu_bench import PARTS as GPU_PARTS
+from benchmarks.gpu_bench import PEERS as GPU_PEERS
+from benchmarks.gpu_cases import MOST_EPOCHS
 from benchmarks.gpu_command import run_on_gpu
 from benchmarks.report import markdown
 from synann_np import fast
@@ -72,19 +77,30 @@ def parse(argv):
     option("--only", choices=sorted({*cpu_bench.PARTS, *GPU_PARTS}), nargs="+", help="parts to measure (default: all)")
     option("--networks", choices=MODELS, nargs="+", default=list(MODELS), help="networks to measure (default: all)")
     option("--sizes", type=int, nargs="+", default=cpu_bench.SIZES, help="n of the synapse layer (64 1024 4096)")
-    option("--peers", choices=cpu_bench.PEERS, nargs="+", default=default_peers, help=" ".join(default_peers))
+    all_peers = dict.fromkeys((*cpu_bench.PEERS, *GPU_PEERS))
+    option("--peers", choices=all_peers, nargs="+", help=f"default: {' '.join(default_peers)}; with cupy: all")
     option("--threads", type=int, default=cpu_bench.usable_cores(), help="threads of every peer (default: all cores)")
     option("--rounds", type=int, default=11, help="turns of every peer; at most 5 fresh processes (default: 11)")
     option("--out", type=Path, help="folder for the results (default: runs/bench-DATE-TIME)")
-    option("--list", action="store_true", help="with --backend cupy: print what would be measured")
+    gpu = parser.add_argument_group("with --backend cupy").add_argument
+    gpu("--most-epochs", type=int, default=MOST_EPOCHS, help=f"epochs of a run to an accuracy (default: {MOST_EPOCHS})")
+    gpu("--deadline", type=float, default=math.inf, help="seconds after which no row is started (default: none)")
+    gpu("--list", action="store_true", help="print what would be measured")
     args = parser.parse_args(argv)
     parts = cpu_bench.PARTS if args.backend == "numpy" else GPU_PARTS
     args.only = args.only or parts
+    known = cpu_bench.PEERS if args.backend == "numpy" else GPU_PEERS
+    if unknown := sorted(set(args.peers or ()) - set(known)):
+        parser.error(
+            f"argument --peers: {unknown} is no peer on {args.backend}, which has {', '.join(known)}"
+        )
+    if args.backend == "numpy":
+        args.peers = args.peers or default_peers
     if unknown := sorted(set(args.only) - set(parts)):
         parser.error(f"argument --only: {unknown} is no part of --backend {args.backend}, which has {', '.join(parts)}")
     if args.rounds < 1 or args.threads < 1 or min(args.sizes) < 1:
         parser.error("arguments --rounds, --threads and --sizes: expected numbers of 1 or more")
-    if any(name.startswith("torch") for name in args.peers) and args.backend == "numpy" and not HAS_TORCH:
+    if args.backend == "numpy" and not HAS_TORCH and any(name.startswith("torch") for name in args.peers):
         parser.error("argument --peers: PyTorch is not installed: python -m pip install -e '.[parity]'")
     args.out = args.out or Path("runs") / f"bench-{datetime.now():%Y%m%d-%H%M%S}"
     if args.backend == "numpy" and (args.out / "bench.json").exists():
@@ -95,7 +111,7 @@ def parse(argv):
 def main(argv=None):
     args = parse(argv)
     if args.backend == "cupy":
-        return run_on_gpu(args.only, args.rounds, args.out, args.list)
+        return run_on_gpu(args.only, args.rounds, args.out, args.peers, args.most_epochs, args.deadline, args.list)
 
     def save(result):
         write_atomically(args.out / "bench.json", (json.dumps(result, indent=1) + "\n").encode())

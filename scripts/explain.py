@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+
 import synann_np
 from synann_np.backend import BackendError
 from synann_np.data import DataError, load_mnist, normalise

@@ -1,66 +1,83 @@
-"""Everything that has to be seen on a GPU, in one go: tests, training, benchmark. What fails does not stop the rest.
+"""Everything that has to be seen on a GPU, in one command, the most valuable first. A part that fails ends no other.
 
-python scripts/gpu_check.py                          results in runs/gpu/<device>-<date>
-python scripts/gpu_check.py --only tests training    some parts: environment, tests, training, benchmark
-python scripts/gpu_check.py --rounds 5               fewer turns in the benchmark
+python scripts/gpu_check.py                            results in runs/gpu/DEVICE-DATE
+python scripts/gpu_check.py --out DIR --seconds 540    ends within 540 seconds; parts that find no time are not run
+python scripts/gpu_check.py --only onestep step        some parts
+python scripts/gpu_check.py --list                     the parts and their time limits
 
-environment   driver, device, versions                                          environment.txt
-tests         pytest -m gpu                                                     tests.txt
-training      3 epochs by the kernels, by the plain layers and on the CPU       training.txt
-benchmark     scripts/bench.py --backend cupy                                   benchmark.txt, gpu.json
+Needs CuPy and pytest; the package need not be installed, and there need be no network. Results, complete at every
+moment: summary.md, results.json (parts and training runs), step/gpu.json and epoch/gpu.json (benchmarks), log.txt (all
+output).
 
-Exit code 0 if all parts passed, 1 if one failed (summary.md says which), 2 where no GPU answers.
+Exit code: 0 if no part failed, 1 if one did, 2 where no GPU answers or the folder holds results, 130 if interrupted.
 """
 
 import argparse
+import importlib.metadata
+import math
+import os
 import re
-import subprocess
+import shutil
+import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+
+from benchmarks.children import child_environment
+from benchmarks.gpu_check_command import SECONDS_TO_END, run_limited
+from benchmarks.gpu_check_parts import PARTS
+from benchmarks.gpu_check_report import Report
 from synann_np.backend import BackendError, get_backend
 from synann_np.programs.broken_pipe import end_with_the_reader
-from synann_np.train import EvalRecord
-from synann_np.training.history import read_history
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("environment", "tests", "training", "benchmark")
-EPOCHS = 3
-RUNS = {"cpu": ("numpy", "fast"), "gpu": ("cupy", "fast"), "gpu-plain": ("cupy", "plain")}
-# Runs that differ in rounding alone drift apart: the first losses must agree, the last accuracy be like.
-FIRST_LOSS, LAST_ACCURACY = 1e-4, 0.01
+PACKAGES = ("numpy", "cupy-cuda12x", "cupy-cuda13x", "torch", "pytest")
+FILES = ("summary.md", "results.json", "log.txt", "step", "epoch")
+FEWEST_SECONDS = 5  # that a part is started for
+TOOLS = "/usr/local/cuda/bin"  # often not on the PATH
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="parts to do (all)")
-    parser.add_argument("--rounds", type=int, default=15, help="turns of the benchmark (15)")
-    parser.add_argument("--limit", type=float, default=40, help="minutes that a command may take (40)")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "gpu", help="folder of the folders (runs/gpu)")
+    parser.add_argument("--out", type=Path, help="folder of the results (default: runs/gpu/DEVICE-DATE)")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="for everything (default: no limit)")
+    names = [part.name for part in PARTS]
+    parser.add_argument("--only", choices=names, nargs="+", default=names, metavar="PART", help="parts to run")
+    parser.add_argument("--list", action="store_true", help="print the parts and their time limits, and run nothing")
     args = parser.parse_args(argv)
+    deadline = time.monotonic() + args.seconds - SECONDS_TO_END
+    parts = [part for part in PARTS if part.name in args.only]
+    if args.list:
+        print("\n".join(f"{part.name:8} {part.limit:4g} s  {part.what}" for part in parts))
+        return 0
     try:
         device = device_name()
     except BackendError as error:
         print(f"gpu_check: {error}", file=sys.stderr)
         return 2
     date = datetime.now()
-    folder = args.out / f"{re.sub('[^A-Za-z0-9]+', '-', device).strip('-')}-{date:%Y%m%d-%H%M}"
+    name = f"{re.sub('[^A-Za-z0-9]+', '-', device).strip('-')}-{date:%Y%m%d-%H%M%S}"
+    folder = (args.out or ROOT / "runs" / "gpu" / name).absolute()
+    if found := [file for file in FILES if (folder / file).exists()]:
+        print(f"gpu_check: {folder} already holds {', '.join(found)}: choose another --out", file=sys.stderr)
+        return 2
     folder.mkdir(parents=True, exist_ok=True)
-    checks = Checks(folder, args.limit, args.rounds)
-    lines = [f"# {device}, {date:%Y-%m-%d %H:%M}", "", "| part | result | seconds |", "|---|---|---|"]
-    failed = []
-    for part in args.only:
-        print(f"{part} ...", flush=True)
-        started = time.monotonic()
-        result = checks.do(part)
-        lines.append(f"| {part} | {result or 'passed'} | {time.monotonic() - started:.0f} |")
-        print(lines[-1], flush=True)
-        failed += [part] * bool(result)
-        (folder / "summary.md").write_text("\n".join(lines) + "\n", encoding="utf-8")  # what there is, if it is killed
-    print(f"{'Failed: ' + ', '.join(failed) if failed else 'All passed'}. Results: {folder}")
+    about = {"device": device, "date": f"{date:%Y-%m-%d %H:%M}", "seconds": str(args.seconds), "versions": versions()}
+    with tempfile.TemporaryDirectory() as scratch, open(folder / "log.txt", "wb") as log:
+        report = Report(folder, Path(scratch), ROOT / "docs" / "results", parts, about)
+        try:
+            for part in parts:
+                run(part, report, folder, Path(scratch), log, deadline)
+        except KeyboardInterrupt:
+            print("gpu_check: interrupted", file=sys.stderr)
+            return 130
+    failed = report.failed()
+    print(f"{'Failed: ' + ', '.join(failed) if failed else 'No part failed'}. Results: {folder}")
     return 1 if failed else 0
 
 
@@ -70,86 +87,54 @@ def device_name():
     return cuda.runtime.getDeviceProperties(cuda.Device().id)["name"].decode()
 
 
-class Checks:
-    """The parts. Each returns what went wrong, in a line, or "".
+def versions():
+    """{package: version} of those that are installed."""
+    found = {"python": sys.version.split()[0]}
+    for package in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
 
-    Arguments: folder: of the results. limit: minutes a command. rounds: of the benchmark.
-    """
 
-    def __init__(self, folder, limit, rounds):
-        self.folder, self.limit, self.rounds = folder, limit, rounds
-
-    def do(self, part):
-        """Do a part; whatever happens in it is told, not raised."""
+def run(part, report, folder, scratch, log, deadline):
+    """Run one part, and report and print how it ended."""
+    seconds = min(part.limit, deadline - time.monotonic())
+    command, path = part.words(folder, scratch), f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{TOOLS}"
+    output = []
+    if seconds < min(FEWEST_SECONDS, part.limit):
+        result = "not run: the time was up"
+    elif shutil.which(command[0], path=path) is None:
+        result = f"not run: {command[0]} was not found"
+    else:
+        environment = child_environment(
+            PATH=path, PYTHONUNBUFFERED=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD=1, SYNANN_REQUIRE_GPU=1, SYNANN_CACHE=scratch
+        )
+        report.start(part.name)
+        start = log.seek(0, os.SEEK_END)
+        result = "failed: interrupted"
         try:
-            return getattr(self, part)()
+            code = run_limited(command, seconds, log, report.write, cwd=ROOT, env=environment)
+            stopped = f"failed: stopped after {seconds:.0f} s"
+            result = stopped if code is None else f"failed: exit code {code}" if code else "passed"
         except Exception as error:  # the other parts are to be seen all the same
-            return f"failed: {type(error).__name__}: {error}".replace("\n", " ")
-
-    def run(self, log, *command):
-        """Run a command; its output goes into a file of the folder, behind what is there."""
-        with open(self.folder / log, "a", encoding="utf-8") as file:
-            file.write(f"$ {' '.join(map(str, command))}\n")
-            file.flush()
-            try:
-                done = subprocess.run(
-                    [str(word) for word in command], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, check=False,
-                    timeout=60 * self.limit,
-                )  # fmt: skip
-            except FileNotFoundError:
-                file.write("no such program\n")
-                return f"failed: {command[0]} is not there"
-            except subprocess.TimeoutExpired:
-                return f"failed: stopped after {self.limit:g} minutes, see {log}"
-        return f"failed: exit code {done.returncode}, see {log}" if done.returncode else ""
-
-    def environment(self):
-        python = [sys.executable, "-c", "import cupy; cupy.show_config()"]
-        return self.run("environment.txt", "nvidia-smi") or self.run("environment.txt", *python)
-
-    def tests(self):
-        # Warnings of CuPy about the machine shall be seen, and not fail what they do not concern.
-        options = ["-m", "gpu", "-W", "default", "-rs", "--durations=10"]
-        return self.run("tests.txt", sys.executable, "-m", "pytest", *options, "tests")
-
-    def benchmark(self):
-        bench = [ROOT / "scripts" / "bench.py", "--backend", "cupy", "--rounds", self.rounds, "--out", self.folder]
-        return self.run("benchmark.txt", sys.executable, *bench)
-
-    def training(self):
-        histories = {}
-        with tempfile.TemporaryDirectory() as scratch:
-            for name, (backend, engine) in RUNS.items():
-                out = Path(scratch) / name
-                train = [ROOT / "scripts" / "train_mnist.py", "--backend", backend, "--engine", engine]
-                wrong = self.run("training.txt", sys.executable, *train, "--epochs", EPOCHS, "--out", out)
-                if wrong:
-                    return f"{name}: {wrong}"
-                histories[name] = read_history(out / "history.jsonl")
-        table, wrong = compare(histories)
-        with open(self.folder / "training.txt", "a", encoding="utf-8") as file:
-            file.write("\n".join(["", *table, ""]))
-        print("\n".join(table))
-        return wrong
+            result = f"failed: {type(error).__name__}: {error}".replace("\n", " ")
+        finally:
+            output = lines_from(folder / "log.txt", start)
+            report.finish(part.name, result, output)
+            print(f"{part.name}: {report.states[part.name]['result']}", flush=True)
+        return
+    report.finish(part.name, result)
+    print(f"{part.name}: {result}", flush=True)
 
 
-def compare(histories):
-    """Table of the losses and accuracies of runs that should be alike, and what is not alike to that of the CPU."""
-    names = list(histories)
-    table = [f"| step | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for records in zip(*histories.values(), strict=True):
-        right = [f", {record.accuracy:.2%}" if isinstance(record, EvalRecord) else "" for record in records]
-        losses = [f"{record.loss:.5f}{more}" for record, more in zip(records, right, strict=True)]
-        table.append(f"| {records[0].step} | {' | '.join(losses)} |")
-    expected = histories["cpu"]
-    for name, records in histories.items():
-        if abs(records[0].loss - expected[0].loss) > FIRST_LOSS * expected[0].loss:
-            return table, f"failed: the first loss of {name} is {records[0].loss}, on the CPU {expected[0].loss}"
-        if abs(records[-1].accuracy - expected[-1].accuracy) > LAST_ACCURACY:
-            return table, f"failed: {name} ends at {records[-1].accuracy:.2%}, the CPU at {expected[-1].accuracy:.2%}"
-    return table, ""
+def lines_from(path, start):
+    """The lines of a log from a position on."""
+    with open(path, "rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace").splitlines()
 
 
 if __name__ == "__main__":
     end_with_the_reader()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the child is ended, and the report written
     sys.exit(main())

@@ -7,6 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+
 from synann_np.programs.broken_pipe import end_with_the_reader
 from synann_np.programs.pictures.circuits import (
     draw_adapting_diagram,

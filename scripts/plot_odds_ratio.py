@@ -9,8 +9,11 @@ group, by the amount smoked.
 
 import argparse
 import sys
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
 
 from synann_np.mathematics.odds import odds_ratio_interval, table_odds_ratio
 from synann_np.programs.broken_pipe import end_with_the_reader

@@ -8,8 +8,11 @@ A photograph shows one digit, dark on light or light on dark. Each line gives th
 
 import argparse
 import sys
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
 
 import synann_np
 from synann_np.backend import BackendError

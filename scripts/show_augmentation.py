@@ -5,8 +5,11 @@ python scripts/show_augmentation.py [--shift 2] [--rotate 10] ... [--data-dir DI
 
 import argparse
 import sys
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
 
 from synann_np.data import DataError, load_mnist
 from synann_np.data.augment import Augment

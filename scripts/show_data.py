@@ -5,6 +5,9 @@ python scripts/show_data.py [--data-dir DIR] [--out samples.png]
 
 import argparse
 import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
 
 from synann_np.data import DataError, class_counts, load_mnist
 from synann_np.programs.broken_pipe import end_with_the_reader

@@ -16,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+
 from synann_np.data import load_mnist
 from synann_np.programs.broken_pipe import end_with_the_reader
 

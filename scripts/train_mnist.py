@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+
 import synann_np
 from synann_np import fast
 from synann_np.backend import BackendError, get_backend

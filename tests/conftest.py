@@ -27,6 +27,16 @@ def strict_arithmetic():
         yield
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """With SYNANN_REQUIRE_GPU set, a test that needs a GPU and is skipped has failed: where one is, all of them run."""
+    report = yield
+    if report.skipped and os.environ.get("SYNANN_REQUIRE_GPU") and item.get_closest_marker("gpu"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, though SYNANN_REQUIRE_GPU is set: {report.longrepr[2]}"
+    return report
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(5)

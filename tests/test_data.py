@@ -13,7 +13,6 @@ import tracemalloc
 
 import hypothesis
 import numpy as np
-import pooch
 import pytest
 from hypothesis import strategies as st
 
@@ -295,7 +294,7 @@ def mirror(tmp_path, parts, monkeypatch):
     """A running mirror of a tiny data set, an empty cache, and a package without its repository."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("synann_np.data.mnist.REPOSITORY_DATA", tmp_path / "none")
-    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    monkeypatch.setattr(pytest.importorskip("pooch"), "os_cache", lambda project: tmp_path / "cache" / project)
     source = tmp_path / "mirror"
     source.mkdir()
     files = {}
@@ -308,7 +307,7 @@ def mirror(tmp_path, parts, monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=source)) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        server.source = source
+        server.source, server.cache = source, tmp_path / "cache" / "synann_np"
         server.url = f"http://127.0.0.1:{server.server_port}/"
         yield server
         server.shutdown()
@@ -357,7 +356,7 @@ def test_the_second_mirror_is_used_when_the_first_delivers_a_damaged_file(mirror
 def test_two_dead_mirrors_are_told_with_what_to_do(mirror, dead_mirror, monkeypatch):
     lost = mirror.url + "lost/"
     monkeypatch.setattr(download, "MIRRORS", (dead_mirror, lost))
-    path = pooch.os_cache("synann_np") / "mnist" / "train-images-idx3-ubyte.gz"
+    path = mirror.cache / "mnist" / "train-images-idx3-ubyte.gz"
     with refused(path, f"no mirror delivers it .*{dead_mirror}.*{lost}.*404[^;]*"):
         load_mnist()
 
@@ -373,7 +372,7 @@ def test_other_content_behind_the_right_packed_hash_is_refused(mirror, monkeypat
     monkeypatch.setattr(download, "MIRRORS", (mirror.url,))
     name = "t10k-labels-idx1-ubyte.gz"
     monkeypatch.setitem(download.FILES, name, (download.FILES[name][0], "0" * 64))
-    with refused(pooch.os_cache("synann_np") / "mnist" / name, "content"):
+    with refused(mirror.cache / "mnist" / name, "content"):
         load_mnist()
 
 

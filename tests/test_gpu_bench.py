@@ -1,5 +1,6 @@
 """The benchmark on a GPU, as far as it runs without one: peers on faked devices, the tables, the refusals."""
 
+import gc
 import json
 import math
 import os
@@ -118,7 +119,8 @@ def test_a_whole_benchmark_runs_and_its_tables_show_every_peer(bench, ours, torc
         assert all(row["low"] <= row["median"] <= row["high"] for row in rows.values())
     seed = result["accuracy"]["seed"]
     assert seed["recipe"] == {"batch_size": 20, "lr": 0.012, "momentum": 0.5}
-    assert math.isnan(seed["torch"]["epochs"])
+    assert math.isnan(seed["fast"]["epochs"])
+    assert "torch" not in seed  # many epochs: only who is asked for
     assert result["accuracy"]["quickest"] == {}  # no candidate got there
     text = bench.report.gpu_markdown(json.loads(json.dumps(result)))
     assert "| batch 20 |" in text
@@ -129,14 +131,15 @@ def test_a_whole_benchmark_runs_and_its_tables_show_every_peer(bench, ours, torc
 
 def test_an_accuracy_that_is_reached_is_told_in_seconds_and_epochs(bench, ours, monkeypatch):
     monkeypatch.setattr(bench.bench, "ACCURACY", 0.0)
-    result = bench.bench.GpuBench([ours("fast"), ours("plain")], 1).run(["accuracy"], most_epochs=2, **SMALL)
+    peers = [ours("fast"), ours("plain")]
+    result = bench.bench.GpuBench(peers, 1, ("fast", "plain")).run(["accuracy"], most_epochs=2, **SMALL)
     for row in result["accuracy"].values():
         assert row["fast"]["epochs"] == row["plain"]["epochs"] == 1
     assert result["accuracy"]["quickest"]["recipe"] == SMALL["candidates"][0]
     assert "(1) |" in bench.report.gpu_markdown(result)
 
 
-def test_peers_that_compute_something_else_stop_the_benchmark(bench, ours):
+def test_a_peer_that_computes_something_else_is_not_measured_and_the_others_are(bench, ours):
     wrong = ours("fast")
     make = wrong.server.make
 
@@ -152,8 +155,92 @@ def test_peers_that_compute_something_else_stop_the_benchmark(bench, ours):
         return made
 
     wrong.server.make = peer
-    with pytest.raises(bench.bench.WrongResult, match="losses of fast"):
-        bench.bench.GpuBench([wrong, ours("plain")], 1).run(["step"], **SMALL)
+    run = bench.bench.GpuBench([wrong, ours("plain")], 1)
+    result = run.run(["step"], **SMALL)
+    assert run.wrong
+    assert [list(row) for row in result["step"].values()] == [["plain"], ["plain"]]
+    assert [failure[:21] for failure in result["failures"]] == ["fast, batch 20: losse", "fast, batch 30: losse"]
+
+
+def test_the_result_is_saved_after_every_row(bench, ours):
+    saved = []
+    run = bench.bench.GpuBench([ours("plain")], 1, save=lambda result: saved.append(json.dumps(result)))
+    result = run.run(["step"], **SMALL)
+    assert [list(json.loads(text).get("step", {})) for text in saved] == [[], ["20"], ["20", "30"], ["20", "30"]]
+    assert json.loads(saved[-1]) == json.loads(json.dumps(result))
+    assert not run.wrong
+
+
+def test_no_row_is_started_after_the_deadline(bench, ours, monkeypatch):
+    run = bench.bench.GpuBench([ours("plain")], 3, deadline=0)
+    monkeypatch.setattr(bench.bench.time, "monotonic", iter([-1, -1, 1, 1, 1]).__next__)
+    result = run.run(["step"], **SMALL)
+    assert result["step"]["20"]["plain"]["rounds"] == 1  # of three: the time was up
+    assert list(result["step"]) == ["20"]
+    assert result["failures"] == ["step, 30: the time was up"]
+
+
+def test_a_device_that_cannot_be_asked_costs_only_what_follows_from_it(bench, ours):
+    peer = ours("fast")
+    ask = peer.ask
+
+    def refuse(order):
+        if order["work"] == "device":
+            raise bench.bench.PeerFailed("KeyError: 'ClockRate'")
+        return ask(order)
+
+    peer.ask = refuse
+    result = bench.bench.GpuBench([peer], 1).run(["synapse"], **SMALL)
+    assert result["failures"] == ["fast, device: KeyError: 'ClockRate'"]
+    text = bench.report.gpu_markdown(result)
+    assert "not measured | " in text.rpartition("n = 30")[2]
+
+
+def test_memory_is_handed_back_after_every_answer_also_after_an_error(bench):
+    """What a peer keeps in its pool would be missing to the others."""
+    held = []
+
+    class Peer:
+        def free_memory(self):
+            held.append([o for o in gc.get_objects() if type(o) is Large])
+
+        def work(self, fails):
+            def call():
+                large = Large()
+                if fails:
+                    raise MemoryError("out of memory")
+                return large.value
+
+            return call
+
+    class Large:
+        value = 1.0
+
+    server = bench.worker.Server(Peer)
+    order = {"work": "work", "calls": 1}
+    assert server.answer(order | {"arguments": {"fails": False}})["values"] == [1.0]
+    assert "out of memory" in server.answer(order | {"arguments": {"fails": True}})["error"]
+    assert held == [[], []]
+
+
+@pytest.mark.parametrize("peer", ["synapse", "steps", "epoch"])
+def test_the_emptied_pool_is_filled_before_time_is_taken(bench, ours, monkeypatch, peer):
+    made = ours("plain").server.make()
+    launched = []
+    monkeypatch.setattr(made, "milliseconds", lambda work: launched.append("timed") or 1.0)
+    monkeypatch.setattr(bench.peers.layers.Synapse, "forward", noted(launched, bench.peers.layers.Synapse.forward))
+    work = getattr(made, peer)(30 if peer == "synapse" else 20)
+    launched.clear()
+    work()
+    assert launched == ["forward", "timed"]
+
+
+def noted(seen, function):
+    def forward(*arguments, **options):
+        seen.append("forward")
+        return function(*arguments, **options)
+
+    return forward
 
 
 def test_a_peer_that_fails_is_named_and_the_others_go_on(bench, ours):
@@ -244,9 +331,10 @@ def test_without_a_gpu_the_command_says_what_is_missing(bench, capsys, tmp_path,
 
 
 def test_the_command_lists_what_it_would_measure(bench, capsys, tmp_path):
-    assert bench.command.run_on_gpu(["step", "synapse"], 1, tmp_path, only_list=True) == 0
+    assert bench.command.run_on_gpu(["step", "accuracy", "synapse"], 1, tmp_path, only_list=True) == 0
     assert capsys.readouterr().out.splitlines() == [
         "step: 100, 256, 1000; peers: fast, plain, torch, torch-graphs",
+        "accuracy: seed, quickest; peers: fast",
         "synapse: 1024, 4096, 16384; peers: fast, plain, torch, torch-graphs",
     ]
 
@@ -254,7 +342,7 @@ def test_the_command_lists_what_it_would_measure(bench, capsys, tmp_path):
 def test_the_command_writes_the_result_and_closes_its_peers(bench, ours, capsys, tmp_path, monkeypatch):
     closed = []
 
-    def start(name, scripts):
+    def start(name):
         peer = ours("plain" if name.startswith("torch") else name)
         peer.name = name
         peer.close = lambda: closed.append(name)
@@ -280,7 +368,7 @@ def test_a_worker_process_tells_why_it_cannot_and_lives_on(bench, monkeypatch, t
     # Modules that are found by PYTHONPATH are found by the worker too.
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.stderr.write('found\\n')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    process = bench.bench.GpuPeerProcess("fast", SCRIPTS)
+    process = bench.bench.GpuPeerProcess("fast")
     try:
         for _ in range(2):
             with pytest.raises(bench.bench.PeerFailed) as caught:

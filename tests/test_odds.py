@@ -8,7 +8,6 @@ import re
 
 import numpy as np
 import pytest
-import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import contingency
@@ -18,6 +17,8 @@ from synann_np.mathematics.odds import log_odds, odds, odds_ratio, odds_ratio_in
 from synann_np.mathematics.surprisal import surprisal, surprisal_synapse
 from synann_np.mathematics.synapse_function import synapse
 from synann_np.programs.pictures.forest_plot import draw_forest
+
+sp = pytest.importorskip("sympy")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 many = settings(deadline=None, max_examples=200)

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +23,8 @@ from synann_np.mathematics.surprisal import (
     surprisal_synapse_hessian,
 )
 from synann_np.mathematics.synapse_function import synapse
+
+sp = pytest.importorskip("sympy")
 
 many = settings(deadline=None, max_examples=200)
 open_unit = st.one_of(st.floats(1e-300, 1, exclude_max=True), st.sampled_from([1e-300, 1e-16, 1 - 2**-53]))

@@ -5,13 +5,14 @@ import math
 
 import numpy as np
 import pytest
-import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import strict_device
 from synann_np.gradcheck import numeric_gradient
 from synann_np.mathematics.synapse_function import synapse, synapse_gradient, synapse_hessian
+
+sp = pytest.importorskip("sympy")
 
 EXTREMES = [0.0, 5e-324, 1e-300, 1e-16, 0.5, 1 - 2**-53, 1.0]
 unit = st.one_of(st.sampled_from(EXTREMES), st.floats(0, 1))

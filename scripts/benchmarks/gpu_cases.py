@@ -30,9 +30,11 @@ CORES = {7.0: 64, 7.2: 64, 7.5: 64, 8.0: 64, 8.6: 128, 8.7: 128, 8.9: 128, 9.0: 
 
 
 def half_the_fp32_rate(device):
-    """Float32 instructions a second: the fp32 rate counts a multiply-add as two. NaN for a chip that is not known."""
-    cores = CORES.get(device["compute_capability"], math.nan)
-    return device["multiprocessors"] * cores * device["clock_khz"] * 1e3
+    """Float32 instructions a second: the fp32 rate counts a multiply-add as two. NaN for a chip that is not known, and
+    where the device could not be asked.
+    """
+    cores = CORES.get(device.get("compute_capability"), math.nan)
+    return device.get("multiprocessors", math.nan) * cores * device.get("clock_khz", math.nan) * 1e3
 
 
 def gpu_synapse_arrays(n):

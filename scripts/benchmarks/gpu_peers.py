@@ -17,6 +17,9 @@ from synann_np.train import EvalRecord, fit, train_steps
 class GpuPeer:
     """Work as functions without arguments.
 
+    The pool of the device's memory is empty at the start of a call, so what is timed is done once before, if it is
+    short, or the first step of it.
+
     Arguments: fast_path: compiled. backend, compile: for tests without a GPU.
     """
 
@@ -37,7 +40,7 @@ class GpuPeer:
         }
 
     def free_memory(self):
-        """Hand back what the work before held: other peers share the device."""
+        """Hand back what is not in use: other peers share the device."""
         self.backend.xp.get_default_memory_pool().free_all_blocks()
 
     def network(self, dropout=True):
@@ -77,7 +80,11 @@ class GpuPeer:
             for _ in range(turns):
                 train(order[: count * batch_size], batch_size, next(numbers) * count)
 
-        return lambda: 1e3 * self.milliseconds(many) / (turns * count)
+        def microseconds():
+            train(order[:batch_size], batch_size, 0)
+            return 1e3 * self.milliseconds(many) / (turns * count)
+
+        return microseconds
 
     def epoch(self, batch_size):
         """A call: an epoch of training, the loss read every 100 batches -> seconds by the device's clock."""
@@ -89,7 +96,11 @@ class GpuPeer:
             for i in range(0, len(order), size):
                 self.backend.to_host(train(order[i : i + size], batch_size, step + i // batch_size))
 
-        return lambda: self.milliseconds(epoch) / 1e3
+        def seconds():
+            train(order[:batch_size], batch_size, 0)
+            return self.milliseconds(epoch) / 1e3
+
+        return seconds
 
     def until(self, accuracy, most_epochs, batch_size, lr, momentum, validation=False):
         """A call: training and evaluation from the start until that accuracy -> epochs that it took, or NaN.
@@ -123,7 +134,11 @@ class GpuPeer:
             if backward:
                 model.backward(dy, caches)
 
-        return lambda: self.milliseconds(work)
+        def milliseconds():
+            work()
+            return self.milliseconds(work)
+
+        return milliseconds
 
     def milliseconds(self, work):
         start, end = self.cuda.Event(), self.cuda.Event()

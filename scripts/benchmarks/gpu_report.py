@@ -89,6 +89,10 @@ def share_table(rows, rate):
         for way, instructions in (("forward", FORWARD_INSTRUCTIONS), ("both", BOTH_INSTRUCTIONS)):
             ms = ways.get(way, {}).get("fast", {}).get("median", math.nan)
             factors = SYNAPSE_BATCH * int(n) ** 2 / (ms / 1e3)
-            cells += [NONE] * 2 if math.isnan(ms) else [f"{factors:.3g}", f"{factors * instructions / rate:.0%}"]
+            cells += (
+                [NONE] * 2
+                if math.isnan(ms)
+                else [f"{factors:.3g}", NONE if math.isnan(rate) else f"{factors * instructions / rate:.0%}"]
+            )
         lines.append(f"| n = {n} | {' | '.join(cells)} |")
     return lines

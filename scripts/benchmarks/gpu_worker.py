@@ -4,9 +4,12 @@ in:  {"work": "steps", "arguments": {...}, "calls": 3}      or {"work": "device"
 out: {"values": [...], "seconds": [...]}                    or the peer's dict, or {"error": "..."}: the worker lives on
 """
 
+import gc
 import json
 import sys
 import time
+
+from benchmarks.json_channel import JsonChannel
 
 
 def make_peer(name):
@@ -20,7 +23,8 @@ def make_peer(name):
 
 
 class Server:
-    """Answers orders; keeps the last work that it prepared, and nothing of the one before.
+    """Answers orders; keeps the last work that it prepared, and nothing of the one before. After every answer the pool
+    of the device's memory is emptied: the next order may be another peer's.
 
     Arguments: make: function without arguments that makes the peer.
     """
@@ -30,6 +34,13 @@ class Server:
         self.key, self.work = None, None
 
     def answer(self, order):
+        answer = self.answer_or_error(order)
+        if self.peer is not None:
+            gc.collect()  # an exception's frames may hold arrays
+            self.peer.free_memory()
+        return answer
+
+    def answer_or_error(self, order):
         try:
             self.peer = self.peer or self.make()
             if order["work"] == "device":
@@ -43,7 +54,6 @@ class Server:
         key = order["work"], sorted(order["arguments"].items())
         if key != self.key:
             self.key = self.work = None
-            self.peer.free_memory()
             self.work, self.key = getattr(self.peer, order["work"])(**order["arguments"]), key
         values, seconds = [], []
         for _ in range(order["calls"]):
@@ -54,9 +64,9 @@ class Server:
 
 
 def main():
-    server = Server(lambda: make_peer(sys.argv[1]))
+    channel, server = JsonChannel(), Server(lambda: make_peer(sys.argv[1]))
     for line in sys.stdin:
-        print(json.dumps(server.answer(json.loads(line))), flush=True)
+        channel.write(server.answer(json.loads(line)))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.json_channel import JsonChannel
+
 SECONDS_OF_SPINNING = 0.1  # threads of OpenMP and of BLAS may spin that long for more work
 
 
@@ -83,8 +85,9 @@ class Server:
 
 def main(peer, subject, threads):
     server = Server(lambda: make_subject(peer, subject, int(threads)))
+    channel = JsonChannel()
     for line in sys.stdin:
-        print(json.dumps(server.answer(json.loads(line))), flush=True)
+        channel.write(server.answer(json.loads(line)))
 
 
 if __name__ == "__main__":

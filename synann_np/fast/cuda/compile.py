@@ -4,13 +4,14 @@ import numpy as np
 
 from ...layers import Synapse
 from ...sequential import Sequential
+from .announcement import print_to_stderr
 from .launcher import CupyLauncher
 from .model import CudaModel
 from .pattern import is_synann
 from .synapse import CudaSynapse
 
 
-def compile_for_cuda(model, launcher=None, announce=print):
+def compile_for_cuda(model, launcher=None, announce=print_to_stderr):
     """A model that computes what `model` computes, with kernels where there are any for it.
 
     SynaNN as published becomes a CudaModel, whose training step is four launches. In any other model the synapse layers
@@ -19,7 +20,8 @@ def compile_for_cuda(model, launcher=None, announce=print):
     Arguments:
         model: Sequential of float32, on a GPU; any other is returned as it is.
         launcher: Launcher, for tests of any other backend; None compiles for the current device.
-        announce: function of a line: why a model on a GPU is returned as it is, if its kernels do not compile.
+        announce: function of a line: why a model on a GPU is returned as it is, if its kernels do not compile. The
+            default prints on standard error.
 
     Returns: Sequential.
     """

@@ -5,7 +5,12 @@
 //     dl_k = (p_k − [k = label]) / N       dw_ki = Σ_n dl_k z_i      db_k = Σ_n dl_k      dz_i = Σ_k dl_k w_ki
 //     dw_i = Σ_n dz_i x̂_i                  db_i = Σ_n dz_i
 //
-// μ and σ² need all rows at once. Every block sums them itself, from the cache, which costs less than a launch. Then it
+// μ and σ² need all rows at once. Every block sums them itself, from the cache, which costs less than a launch, and in
+// one pass, by the differences from row 0:
+//
+//     d_n = y_n − y_0      μ = y_0 + Σ d / N      σ² = (Σ d² − (Σ d)² / N) / N
+//
+// Row 0 is one of the N, so (μ − y_0)² ≤ N σ²: the difference loses log2(N) bits at worst, few as a rule. Then a block
 // takes four rows at a time: thread (r, i) = (threadIdx / 64, threadIdx % 64). Sums over rows leave the block as one
 // part a block, in the order of the flat parameters from fcb.weight on, behind them the part of the loss.
 
@@ -71,18 +76,20 @@ train_head(const uint8 *__restrict__ labels, const int *__restrict__ order, cons
     int r = threadIdx.x / HIDDEN, i = threadIdx.x % HIDDEN;
     load_fc2(m, params);
 
-    real sum = 0;
+    real y_0 = y[i], sum = 0, squares = 0;
 #pragma unroll 8
-    for (int n = r; n < N; n += ROWS) sum += y[n * HIDDEN + i];
+    for (int n = r; n < N; n += ROWS) {
+        real d = y[n * HIDDEN + i] - y_0;
+        sum += d;
+        squares += d * d;
+    }
     m.sums[0][r][i] = sum;
+    m.sums[1][r][i] = squares;
     __syncthreads();
-    real mean = sum_of_slices(m.sums[0], i) / N;
-    sum = 0;
-#pragma unroll 8
-    for (int n = r; n < N; n += ROWS) sum += (y[n * HIDDEN + i] - mean) * (y[n * HIDDEN + i] - mean);
-    m.sums[1][r][i] = sum;
-    __syncthreads();
-    real variance = sum_of_slices(m.sums[1], i) / N;
+    sum = sum_of_slices(m.sums[0], i);
+    squares = sum_of_slices(m.sums[1], i);
+    real mean = y_0 + sum / N, variance = (squares - sum * (sum / N)) / N;
+    if (variance < 0) variance = 0;  // by rounding; NaN stays
     real s = 1 / sqrt(variance + BATCH_NORM_EPS);
     if (blockIdx.x == 0 && r == 0) {
         real unbiased = variance * ((real)N / (real)(N - 1));

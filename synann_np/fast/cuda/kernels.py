@@ -55,10 +55,10 @@ def _tiles(size, tile):
     return -(-size // tile)
 
 
-# Blocks of train_update by what they do: 32 parameters whose partial sums are added, or a tile of 8 x 32 weights whose
+# Blocks of train_update by what they do: 32 parameters whose partial sums are added, or a tile of 2 x 32 weights whose
 # gradient is a product over the rows.
 SUM_BLOCKS = (ROW_SIZE + HEAD_SIZE - 32) // 32
-PRODUCT_BLOCKS = (PARAM_SIZE - ROW_SIZE - HEAD_SIZE + 32) // 256
+PRODUCT_BLOCKS = (PARAM_SIZE - ROW_SIZE - HEAD_SIZE + 32) // 64
 
 _KEPT = "pooled1 winner1 pooled2 winner2 hidden x product zeros y"
 

@@ -8,6 +8,7 @@ from ...optim import SGD
 from ...sequential import Sequential
 from ...train import evaluate, train_steps
 from ...training.tools import TrainingTools
+from .announcement import print_to_stderr
 from .arrays import PARAM_SIZE, parameter_views
 from .evaluation import Evaluation
 from .replay import Graphs
@@ -27,7 +28,7 @@ class CudaModel(Sequential):
         announce: function of a line: what is slower than it could be, and why.
     """
 
-    def __init__(self, model, launcher, announce=print):
+    def __init__(self, model, launcher, announce=print_to_stderr):
         super().__init__(list(model.layers.items()), model.dtype, model.backend)
         xp, self.launcher, self.announce = model.backend.xp, launcher, announce
         self.graphs = Graphs(xp.cuda, announce)

@@ -2,6 +2,8 @@
 
 from contextlib import suppress
 
+from .announcement import print_to_stderr
+
 
 class Graphs:
     """Makes work replayable, and remembers if capturing does not work here.
@@ -11,7 +13,7 @@ class Graphs:
         announce: function of a line.
     """
 
-    def __init__(self, cuda, announce=print):
+    def __init__(self, cuda, announce=print_to_stderr):
         self.cuda, self.announce = cuda, announce
         self.refused = False
 

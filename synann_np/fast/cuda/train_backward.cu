@@ -19,7 +19,7 @@ struct BackwardMemory {
     real slices[SLICES][HIDDEN];
     real mask[C2];
     __align__(4 * sizeof(real)) real pooled1[C1 * 144];
-    real pixels[784];
+    __align__(4 * sizeof(real)) real pixels[784];
     Winner winners2[FEATURES];
     union __align__(4 * sizeof(real)) {
         real dz[DZ_SIZE];           // of conv2
@@ -27,7 +27,7 @@ struct BackwardMemory {
     };
 };
 
-extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 1)
+extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 2)
 train_backward(const uint8 *__restrict__ images, const int *__restrict__ order, const int64 *__restrict__ counter,
                const uint64 *__restrict__ seeds, const real *__restrict__ params, const real *__restrict__ pooled1,
                const uint8 *__restrict__ winner1, const real *__restrict__ pooled2, const uint8 *__restrict__ winner2,

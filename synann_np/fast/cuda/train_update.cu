@@ -3,7 +3,8 @@
 //     g ← g + weight_decay p        v ← momentum v + g        p ← p − lr v      (nesterov: p ← p − lr (g + momentum v))
 //
 // Blocks of two kinds. The first SUM_BLOCKS add the parts of 32 parameters each: train_backward's, then train_head's.
-// The others compute a tile of 8 × 32 gradients that are products over the rows, one element a thread:
+// The others compute a tile of 2 × 32 gradients that are products over the rows. Four threads share an element, each
+// takes every fourth row, and the four sums are added in their order:
 //
 //     fc1.weight   dw_ij = Σ_n dh_ni a_nj            fcn.beta   dβ_ij = −Σ_n c_nij x_nj   (c: synapse.cu)
 //
@@ -12,12 +13,14 @@
 
 #define UPDATE_THREADS 256
 #define SUM_BLOCKS ((ROW_SIZE + HEAD_SIZE - 32) / 32)
-#define FC1_TILES (HIDDEN / 8 * (FEATURES / 32))
+#define TILE 2  // units of a tile; see PRODUCT_BLOCKS in kernels.py
+#define ROW_SLICES (UPDATE_THREADS / (TILE * 32))
+#define FC1_TILES (HIDDEN / TILE * (FEATURES / 32))
 #define CHUNK 64  // rows at a time in shared memory
 
 struct UpdateMemory {
-    real columns[CHUNK][32];  // a_nj or x_nj
-    real rows[2][CHUNK][8];   // dh_ni, or t_ni and t_zero_ni
+    real columns[CHUNK][32];    // a_nj or x_nj
+    real rows[2][CHUNK][TILE];  // dh_ni, or t_ni and t_zero_ni
     real slices[8][32];
 };
 
@@ -75,27 +78,35 @@ train_update(const real *__restrict__ hyper, const real *__restrict__ pooled2, c
     int tile = blockIdx.x - SUM_BLOCKS;
     bool of_fc1 = tile < FC1_TILES;
     tile -= of_fc1 ? 0 : FC1_TILES;
-    int width = of_fc1 ? FEATURES : HIDDEN, first_i = tile / (width / 32) * 8, first_j = tile % (width / 32) * 32;
-    int index = (of_fc1 ? FC1_WEIGHT : FCN_BETA) + (first_i + i) * width + first_j + j;
+    int slice = i / TILE, unit = i % TILE;
+    int width = of_fc1 ? FEATURES : HIDDEN, first_i = tile / (width / 32) * TILE, first_j = tile % (width / 32) * 32;
+    int index = (of_fc1 ? FC1_WEIGHT : FCN_BETA) + (first_i + unit) * width + first_j + j;
     real sum = 0, beta = params[index];
     for (int row = 0; row < N; row += CHUNK) {
         load_tile<32>(m.columns, of_fc1 ? pooled2 : x, width, first_j, row, N);
-        load_tile<8>(m.rows[0], of_fc1 ? dhidden : t, HIDDEN, first_i, row, N);
-        if (!of_fc1) load_tile<8>(m.rows[1], t_zero, HIDDEN, first_i, row, N);
+        load_tile<TILE>(m.rows[0], of_fc1 ? dhidden : t, HIDDEN, first_i, row, N);
+        if (!of_fc1) load_tile<TILE>(m.rows[1], t_zero, HIDDEN, first_i, row, N);
         __syncthreads();
         if (of_fc1) {
-#pragma unroll 16
-            for (int n = 0; n < CHUNK; n++) sum += m.rows[0][n][i] * m.columns[n][j];
+#pragma unroll
+            for (int n = slice; n < CHUNK; n += ROW_SLICES) sum += m.rows[0][n][unit] * m.columns[n][j];
         } else {
 #pragma unroll 8
-            for (int n = 0; n < CHUNK; n++) {
+            for (int n = slice; n < CHUNK; n += ROW_SLICES) {
                 real v = m.columns[n][j];
-                sum -= synapse_c(1 - beta * v, m.rows[0][n][i], m.rows[1][n][i]) * v;
+                sum -= synapse_c(1 - beta * v, m.rows[0][n][unit], m.rows[1][n][unit]) * v;
             }
         }
         __syncthreads();
     }
-    descend(index, sum, hyper, params, velocity, grads);
+    m.slices[i][j] = sum;
+    __syncthreads();
+    if (slice == 0) {
+        real g = 0;
+#pragma unroll
+        for (int k = 0; k < ROW_SLICES; k++) g += m.slices[k * TILE + unit][j];
+        descend(index, g, hyper, params, velocity, grads);
+    }
 
     if (tile == 0 && !of_fc1 && threadIdx.x == 0) {
         real loss = 0;

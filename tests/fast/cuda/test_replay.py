@@ -81,3 +81,12 @@ def test_ctrl_c_in_a_capture_ends_it_and_is_not_swallowed(cuda):
     with pytest.raises(KeyboardInterrupt):
         replay()
     assert streams[1].captured is None
+
+
+def test_what_is_announced_goes_to_standard_error(cuda, capsys):
+    """Standard output may be read by another program, as the benchmark's workers are."""
+    graphs = Graphs(cuda)
+    assert graphs.capture(lambda: cuda.Device().synchronize()) is None
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("No CUDA graph (RuntimeError: ")
