@@ -91,9 +91,7 @@ def parse(argv):
     args.only = args.only or parts
     known = cpu_bench.PEERS if args.backend == "numpy" else GPU_PEERS
     if unknown := sorted(set(args.peers or ()) - set(known)):
-        parser.error(
-            f"argument --peers: {unknown} is no peer on {args.backend}, which has {', '.join(known)}"
-        )
+        parser.error(f"argument --peers: {unknown} is no peer on {args.backend}, which has {', '.join(known)}")
     if args.backend == "numpy":
         args.peers = args.peers or default_peers
     if unknown := sorted(set(args.only) - set(parts)):
