@@ -11,7 +11,7 @@ from ..mathematics.surprisal import bose_einstein
 from .apportion import Explanation, apportion, attributable_fractions
 from .gate_circuit import gate_circuit
 from .gate_fit import fit_gate
-from .likelihood import S_LEAST, Rows, expected_information
+from .likelihood import S_LEAST, Rows, information
 from .named_array import NamedArray
 from .people import check_exposure, check_not_negative, column_means, read_people
 from .scale_check import ScaleCheck, check_scale
@@ -120,8 +120,8 @@ class CausalGate(ClassifierMixin, BaseEstimator):
             raise ValueError(f"CausalGate.interval: expected 0 < level < 1, got {level}")
         place, people = self._form.place(name), self._people
         terms = self._form.build(people.X, self.means_, people.exposure)
-        information = expected_information(*terms, people.weight, people.exposure, self._fit.theta, people.ratio)
-        return self._fit.interval(place, level, information)
+        rows = Rows(*terms, people.exposure, people.weight, True)
+        return self._fit.interval(place, level, information(rows, self._fit.theta, people.ratio))
 
     def explain(self, X, exposure=None) -> Explanation:
         """Whose doing was the event, person by person, supposing that it happened: see Explanation."""

@@ -72,7 +72,7 @@ def fit_gate(causes: Terms, preventers: Terms, people: People, names: Sequence[s
     if K:  # preventers that do little, and preventers that do much, of causes twice and four times as strong
         starts += [np.r_[2 * plain[: M + 1], 0.7 / mean[1]], np.r_[4 * plain[: M + 1], 2 / mean[1]]]
     crude = 1 / np.sqrt(np.r_[weight @ exposure**2, *square] * rate)
-    loss, theta = best_minimum(likelihood, starts, crude, most)
+    loss, theta = best_minimum(likelihood, starts, most)
     return GateFit(likelihood, theta, loss, crude, most)
 
 

@@ -29,7 +29,8 @@ def profile_interval(
 ) -> tuple[float, float]:
     """The interval of θ_place. The upper end is `most` where the data do not bound it.
 
-    Arguments: loss, theta: of the minimum. scale, most: as of minimum. level: 0 < level < 1.
+    Arguments: loss, theta: of the minimum. scale: (P,), standard errors, to size steps. most: as of minimum. level: in
+    (0, 1).
     """
     cut = np.sqrt(chi2.ppf(level, 1) / 2)
     nearest = {"theta": theta}
@@ -38,7 +39,7 @@ def profile_interval(
         """Root of the rise, minus its limit: nearly linear in value."""
         # Lifted off 0, where the slope is infinite if only the fixed parameter had explained somebody's event.
         start = nearest["theta"] + 0.1 * scale
-        profile, nearest["theta"] = minimum(likelihood, start, scale, most, {place: value})
+        profile, nearest["theta"] = minimum(likelihood, start, most, {place: value})
         return np.sqrt(max(profile - loss, 0.0)) - cut
 
     def end(inner, outer):
