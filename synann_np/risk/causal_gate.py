@@ -91,7 +91,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         self.classes_, self.terms_ = people.classes, form.terms
         self.means_ = column_means(people.X, people.weight, people.columns)
         fit = fit_gate(*form.build(people.X, self.means_, people.exposure), people, form.terms, self.prior)
-        self._people, self._form, self._fit = people, form, fit
+        self.training_people_, self._form, self._fit = people, form, fit
         self.leak_ = fit.beta(0)
         self.beta_ = NamedArray([fit.beta(k) for k in range(1, len(fit.theta))], form.terms)
         self.log_likelihood_ = people.sampling_constant - fit.likelihood.data_loss(fit.theta)[0]
@@ -118,7 +118,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         if not 0 < level < 1:
             raise ValueError(f"CausalGate.interval: expected 0 < level < 1, got {level}")
-        place, people = self._form.place(name), self._people
+        place, people = self._form.place(name), self.training_people_
         terms = self._form.build(people.X, self.means_, people.exposure)
         rows = Rows(*terms, people.exposure, people.weight, True)
         return self._fit.interval(place, level, information(rows, self._fit.theta, people.ratio))
@@ -142,7 +142,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         population after case-control sampling).
         """
         check_is_fitted(self)
-        people = self._people
+        people = self.training_people_
         if X is None:
             X, exposure = people.X, people.exposure
             weight = people.weight * np.where(people.y, 1 / people.ratio, 1)
@@ -196,7 +196,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
 
     def _row(self, person):
         """A row (D,) from a row or a dict."""
-        columns = self._people.columns
+        columns = self.training_people_.columns
         if not isinstance(person, Mapping):
             row = np.asarray(person, dtype=np.float64)
             if row.shape != (len(columns),):

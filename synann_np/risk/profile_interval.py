@@ -44,7 +44,7 @@ def profile_interval(
 
     def end(inner, outer):
         """The crossing between a value inside of the interval and one outside."""
-        return brentq(excess, inner, outer, xtol=1e-6 * max(abs(outer), 1e-6), rtol=1e-8)
+        return brentq(excess, inner, outer, xtol=1e-4 * scale[place], rtol=1e-8)
 
     low = 0.0
     if theta[place] > LEAK_LEAST and excess(0.0) > 0:
