@@ -23,9 +23,13 @@ def draw_betas(path, gate: CausalGate, title: str, names=None) -> None:
         axes.text(1.02, row, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
     labels = [f"{name} (prevents)" if name in preventers else name for name in names]
     axes.set_yticks(range(len(names)), labels)
-    axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
-    axes.set(xlim=(0, 1), title=title, xlabel="β, probability that the factor alone has its effect; 95 % interval")
+    axes.tick_params(axis="y", length=0, pad=8)
+    axes.set(
+        xlim=(0, 1),
+        ylim=(len(names) - 0.4, -0.6),
+        title=title,
+        xlabel="β, probability that the factor alone has its effect; 95 % interval",
+    )
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -69,7 +73,8 @@ def draw_person(path, gate: CausalGate, person, title: str) -> None:
     colors = dict(zip(names, [f"C{k}" for k in (3, 1, 0, 2, 4, 5)], strict=False))
     for row, sense in enumerate(senses):
         left = 0.0
-        for name, share in explanation.person(0, sense).items():
+        shares = explanation.person(0, sense)
+        for name, share in sorted(shares.items(), key=lambda item: -item[1]):
             label = name if row == 0 else None
             axes.barh(row, share, left=left, color=colors[name], height=0.6, label=label)
             axes.text(left + share / 2, row, f"{share:.2f}", ha="center", va="center", color="white", fontsize=9)

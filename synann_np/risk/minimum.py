@@ -23,7 +23,7 @@ from .likelihood import Likelihood
 
 LEAK_LEAST = 1e-9  # at 0 an event in someone exposed to nothing would be infinitely surprising
 LEAK_FALL = 20.0  # in one step: from near 0, where −log leak is steep, Newton's way back is one factor 2 a step
-LAMBDA_MOST = 36.0  # β = 1 − 2e−16
+LAMBDA_MOST = 18.0  # β = 1 − 1.5e−8, which counts as 1: no data can tell them apart
 TOLERANCE = 1e-9
 STEPS = 200
 RIDGE = 1e-10  # relative to the diagonal: directions without curvature get finite steps

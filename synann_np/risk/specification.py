@@ -70,8 +70,8 @@ def read_specification(gate, columns: tuple[str, ...], X: np.ndarray) -> Specifi
     single = [[Rule(((name, True),)) for name in names] for names in (causes, preventers)]
     pies = [parse_rule(pie, columns) for pie in gate.pies]
     uncertain = {column_name(key, columns, "uncertain column") for key in _listed(gate.uncertain)}
-    missing = np.flatnonzero(np.isnan(X).any(axis=0)).tolist()
-    uncertain |= {columns[j] for j in missing if np.isin(X[:, j], (0, 1, np.nan)).all()}
+    missing = np.isnan(X)
+    uncertain |= {columns[j] for j in np.flatnonzero(missing.any(axis=0)) if set(X[~missing[:, j], j]) <= {0, 1}}
     specification = Specification((*single[0], *pies), tuple(single[1]), frozenset(uncertain), columns)
     taken = {LEAK}
     for name in specification.terms:
