@@ -41,7 +41,9 @@ def read_people(estimator, X, y, sample_weight, exposure, sampling) -> People:
     if kind != "binary":
         raise ValueError(f"Only binary classification is supported. The type of the target is {kind}.")
     check_not_negative(X, column_names(estimator))
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weight < 0).any():
+        raise ValueError(f"CausalGate: expected sample weights >= 0, got {weight.min():g}")
     exposure = check_exposure(exposure, len(X))
     kept = weight > 0
     classes, had = np.unique(y[kept], return_inverse=True)

@@ -34,17 +34,21 @@ def profile_interval(
     """
     cut = np.sqrt(chi2.ppf(level, 1) / 2)
     nearest = {"theta": theta}
+    known = {float(theta[place]): -cut}  # brentq asks for the ends again
 
     def excess(value):
         """Root of the rise, minus its limit: nearly linear in value."""
+        if value in known:
+            return known[value]
         # Lifted off 0, where the slope is infinite if only the fixed parameter had explained somebody's event.
         start = nearest["theta"] + 0.1 * scale
         profile, nearest["theta"] = minimum(likelihood, start, most, {place: value})
-        return np.sqrt(max(profile - loss, 0.0)) - cut
+        known[value] = np.sqrt(max(profile - loss, 0.0)) - cut
+        return known[value]
 
     def end(inner, outer):
         """The crossing between a value inside of the interval and one outside."""
-        return brentq(excess, inner, outer, xtol=1e-4 * scale[place], rtol=1e-8)
+        return brentq(excess, inner, outer, xtol=1e-3 * scale[place], rtol=1e-8)
 
     low = 0.0
     if theta[place] > LEAK_LEAST and excess(0.0) > 0:
