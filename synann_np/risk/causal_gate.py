@@ -13,7 +13,7 @@ from .gate_circuit import gate_circuit
 from .gate_fit import fit_gate
 from .likelihood import S_LEAST, Rows, information
 from .named_array import NamedArray
-from .people import check_exposure, check_not_negative, column_means, read_people
+from .people import binary_columns, check_exposure, check_not_negative, column_means, read_people
 from .scale_check import ScaleCheck, check_scale
 from .specification import LEAK, read_specification
 
@@ -42,12 +42,12 @@ class CausalGate(ClassifierMixin, BaseEstimator):
     Attributes:
         leak_: float. beta_: (M,), also by name, beta_["smoker"]: causes, then pies, then preventers. terms_: the names.
         classes_: (2,); classes_[1] is the event. n_features_in_, feature_names_in_ (from a DataFrame).
-        means_: (D,), of the columns, inserted where X is NaN. log_likelihood_: at the estimate, without the prior.
+        means_: (D,), of the columns, for where X is NaN. binary_: (D,), columns of 0 and 1. log_likelihood_: at the
+        estimate, without the prior. training_people_: the data, which interval and attributable_fraction use.
 
-    X is ≥ 0: 0 or 1, or a dose. NaN is unknown: the factor is then present with the probability means_, its prevalence,
-    which is exact if the factors are independent; an unknown dose becomes the mean dose. Without names, columns are
-    "x0", "x1", ... The fitted estimator keeps the training data, which interval and attributable_fraction use, and so
-    does a pickle of it.
+    X is ≥ 0: 0 or 1, or a dose. NaN is unknown: a factor of 0 and 1 is then present with the probability means_, its
+    prevalence, which is exact if the factors are independent; an unknown dose becomes the mean dose. Without names,
+    columns are "x0", "x1", ...
     """
 
     def __init__(
@@ -86,14 +86,14 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         Raises: ValueError for a column that is unknown, unusable or indistinguishable from others, naming it.
         """
         people = read_people(self, X, y, sample_weight, exposure, sampling)
-        form = read_specification(self, people.columns, people.X)
-        form.check_values(people.X)
-        self.classes_, self.terms_ = people.classes, form.terms
+        self.training_people_, self._specification = people, read_specification(self, people.columns)
+        self._specification.check_values(people.X)
+        self.classes_, self.terms_ = people.classes, self._specification.terms
         self.means_ = column_means(people.X, people.weight, people.columns)
-        fit = fit_gate(*form.build(people.X, self.means_, people.exposure), people, form.terms, self.prior)
-        self.training_people_, self._form, self._fit = people, form, fit
+        self.binary_ = binary_columns(people.X)
+        self._fit = fit = fit_gate(*self._terms(people.X, people.exposure), people, self.terms_, self.prior)
         self.leak_ = fit.beta(0)
-        self.beta_ = NamedArray([fit.beta(k) for k in range(1, len(fit.theta))], form.terms)
+        self.beta_ = NamedArray([fit.beta(k) for k in range(1, len(fit.theta))], self.terms_)
         self.log_likelihood_ = people.sampling_constant - fit.likelihood.data_loss(fit.theta)[0]
         return self
 
@@ -118,18 +118,18 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         if not 0 < level < 1:
             raise ValueError(f"CausalGate.interval: expected 0 < level < 1, got {level}")
-        place, people = self._form.place(name), self.training_people_
-        terms = self._form.build(people.X, self.means_, people.exposure)
+        place, people = self._specification.place(name), self.training_people_
+        terms = self._terms(people.X, people.exposure)
         rows = Rows(*terms, people.exposure, people.weight, True)
         return self._fit.interval(place, level, information(rows, self._fit.theta, people.ratio))
 
     def explain(self, X, exposure=None) -> Explanation:
         """Whose doing was the event, person by person, supposing that it happened: see Explanation."""
         X, exposure = self._read(X, exposure)
-        causes, _ = self._form.build(X, self.means_, exposure)
-        lam = self._fit.theta[: 1 + len(self._form.causes)]
+        causes, _ = self._terms(X, exposure)
+        lam = self._fit.theta[: 1 + len(self._specification.causes)]
         shares = np.c_[exposure * (lam[0] if self.leak_ else 0), causes.contributions(lam[1:])]
-        return apportion((LEAK, *map(str, self._form.causes)), shares, np.exp(-self._surprisal(X, exposure)))
+        return apportion((LEAK, *map(str, self._specification.causes)), shares, np.exp(-self._surprisal(X, exposure)))
 
     def attributable_fraction(self, X=None, sample_weight=None, exposure=None) -> NamedArray:
         """What part of the events in a population is due to each factor, by name; of a preventer, what part of the
@@ -153,7 +153,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         def probability(x):
             return np.exp(-self._surprisal(x, exposure))
 
-        return attributable_fractions(probability, X, weight, people.columns, self._form.factors)
+        return attributable_fractions(probability, X, weight, people.columns, self._specification.factors)
 
     def odds_ratio(self, a, b) -> float:
         """odds(a) / odds(b) of two people, each a row of X or a dict name -> value, with 0 for what it does not name.
@@ -171,24 +171,32 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         """Compare the maximum likelihood of this gate and of a logistic regression with the same terms on (X, y)."""
         check_is_fitted(self)
         people = read_people(clone(self), X, y, sample_weight, exposure, sampling)
-        return check_scale(*self._form.build(people.X, self.means_, people.exposure), people, self.terms_)
+        if people.columns != self._specification.columns:
+            raise ValueError("CausalGate.scale_check: expected the columns of the fit, in the same order")
+        return check_scale(*self._terms(people.X, people.exposure), people, self.terms_)
 
     def to_circuit(self) -> Circuit:
         """The fitted gate as a circuit of synapses with the output "event": see gate_circuit.py."""
         check_is_fitted(self)
-        return gate_circuit(self._form.causes, self._form.preventers, self.leak_, dict(self.beta_.items()))
+        return gate_circuit(
+            self._specification.causes, self._specification.preventers, self.leak_, dict(self.beta_.items())
+        )
+
+    def _terms(self, X, exposure):
+        """The Terms of causes and of preventers."""
+        return self._specification.build(X, self.means_, self.binary_, exposure)
 
     def _read(self, X, exposure):
         """X and exposure for prediction, checked."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
-        check_not_negative(X, self._form.columns)
-        self._form.check_values(X)
+        check_not_negative(X, self._specification.columns)
+        self._specification.check_values(X)
         return X, check_exposure(exposure, len(X))
 
     def _surprisal(self, X, exposure):
         """(N,), u = −log p; ∞ where nothing can cause the event."""
-        rows = Rows(*self._form.build(X, self.means_, exposure), exposure, np.ones(len(X)), True)
+        rows = Rows(*self._terms(X, exposure), exposure, np.ones(len(X)), True)
         theta = self._fit.theta.copy()
         theta[0] = theta[0] if self.leak_ else 0.0
         s, _, u = rows.surprisals(theta)
@@ -201,6 +209,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
             row = np.asarray(person, dtype=np.float64)
             if row.shape != (len(columns),):
                 raise ValueError(f"CausalGate.odds_ratio: expected {len(columns)} values, got an array {row.shape}")
+            check_not_negative(row[None], columns)
             return row
         if unknown := set(person) - set(columns):
             raise ValueError(f"CausalGate.odds_ratio: no columns {', '.join(sorted(map(str, unknown)))}")

@@ -92,3 +92,8 @@ def column_means(X: np.ndarray, weight: np.ndarray, columns: Sequence[str]) -> n
             raise ValueError(f"CausalGate: {columns[j]!r} is missing for everybody: leave it out")
         means[j] = weight[known] @ X[known, j] / weight[known].sum()
     return means
+
+
+def binary_columns(X: np.ndarray) -> np.ndarray:
+    """(D,) bool, columns of nothing but 0, 1 and NaN."""
+    return ((X == 0) | (X == 1) | np.isnan(X)).all(axis=0)

@@ -32,9 +32,12 @@ class Specification:
         """The columns in use."""
         return tuple(dict.fromkeys(name for rule in (*self.causes, *self.preventers) for name in rule.names))
 
-    def build(self, X: np.ndarray, means: np.ndarray, exposure: np.ndarray | None = None) -> tuple[Terms, Terms]:
-        """The Terms of causes and of preventers for data X (N, D)."""
-        shared = self.columns, means, self.uncertain
+    def build(
+        self, X: np.ndarray, means: np.ndarray, binary: np.ndarray, exposure: np.ndarray | None = None
+    ) -> tuple[Terms, Terms]:
+        """The Terms of causes and of preventers for data X (N, D). What is missing in a binary column is uncertain."""
+        missing = np.flatnonzero(np.isnan(X).any(axis=0) & binary)
+        shared = self.columns, means, self.uncertain | {self.columns[j] for j in missing}
         return build_terms(X, self.causes, *shared, exposure), build_terms(X, self.preventers, *shared)
 
     def place(self, name: str | int) -> int:
@@ -58,9 +61,8 @@ class Specification:
                 )
 
 
-def read_specification(gate, columns: tuple[str, ...], X: np.ndarray) -> Specification:
-    """The Specification of a CausalGate's arguments for data X with these columns. A column of 0, 1 and NaN is
-    uncertain, too.
+def read_specification(gate, columns: tuple[str, ...]) -> Specification:
+    """The Specification of a CausalGate's arguments for data with these columns.
 
     Raises: ValueError for an unknown column, and for a term named twice, or "leak".
     """
@@ -69,10 +71,8 @@ def read_specification(gate, columns: tuple[str, ...], X: np.ndarray) -> Specifi
     causes = rest if gate.causes is None else [column_name(key, columns, "cause") for key in _listed(gate.causes)]
     single = [[Rule(((name, True),)) for name in names] for names in (causes, preventers)]
     pies = [parse_rule(pie, columns) for pie in gate.pies]
-    uncertain = {column_name(key, columns, "uncertain column") for key in _listed(gate.uncertain)}
-    missing = np.isnan(X)
-    uncertain |= {columns[j] for j in np.flatnonzero(missing.any(axis=0)) if set(X[~missing[:, j], j]) <= {0, 1}}
-    specification = Specification((*single[0], *pies), tuple(single[1]), frozenset(uncertain), columns)
+    uncertain = frozenset(column_name(key, columns, "uncertain column") for key in _listed(gate.uncertain))
+    specification = Specification((*single[0], *pies), tuple(single[1]), uncertain, columns)
     taken = {LEAK}
     for name in specification.terms:
         if name in taken:

@@ -134,7 +134,7 @@ def test_doses_multiply_surprisals():
 
 @pytest.mark.parametrize("kind", ["missing", "uncertain"])
 def test_unknown_factors_are_averaged_over_exactly(kind):
-    """The expected sample with the first factor hidden in half the people, of prevalence .3, independent of the rest."""
+    """A sample without noise, the first factor hidden in half the people, of prevalence .3, independent of the rest."""
     X = np.array([[a, b] for a in (0, 1) for b in (0, 1)], dtype=float)
     prevalence = np.where(X[:, 0] == 1, 0.3, 0.7)
     p = 1 - (1 - LEAK) * (1 - BETA[:2] * X).prod(axis=1)
@@ -145,6 +145,19 @@ def test_unknown_factors_are_averaged_over_exactly(kind):
     gate = CausalGate(prior=0, uncertain=[0] if kind == "uncertain" else ()).fit(rows, y, weight)
     np.testing.assert_allclose([gate.leak_, *gate.beta_], [LEAK, *BETA[:2]], atol=1e-4)
     np.testing.assert_allclose(gate.predict_proba(hidden)[:, 1], q, atol=1e-4)
+
+
+def test_what_is_missing_only_in_prediction_is_averaged_over_too(gate):
+    unknown = gate.predict_proba([[np.nan, 1, 0, 0]])[0, 1]
+    known = gate.predict_proba([[0.0, 1, 0, 0], [1, 1, 0, 0]])[:, 1]
+    assert unknown == pytest.approx(known.mean(), abs=1e-9)  # the prevalence is ½
+
+
+def test_an_unknown_dose_becomes_the_mean_dose():
+    X = np.array([[0.0], [1], [2], [3], [np.nan]])
+    gate = CausalGate(prior=0).fit(np.r_[X, X], np.arange(10) < 5, np.r_[1, 2, 3, 4, 1, 9, 8, 7, 6, 1])
+    mean = (10 + 20 + 30) / (10 * 4)
+    np.testing.assert_allclose(gate.predict_proba([[np.nan]]), gate.predict_proba([[mean]]), atol=1e-12)
 
 
 def test_pies_hold_where_all_their_literals_do(rng):
@@ -192,7 +205,7 @@ def _of(lam):
 
 
 def test_attributable_and_prevented_fractions(gate):
-    X, y, weight = expected_sample()
+    X, _, weight = expected_sample()
     p = gate.predict_proba(X)[:, 1]
     fractions = gate.attributable_fraction()
     for j, name in enumerate(gate.terms_):
@@ -323,6 +336,8 @@ def test_arguments_of_fit_and_of_the_methods_are_checked(rng, gate):
         gate.interval("x0", 95)
     with pytest.raises(ValueError, match="no columns tea"):
         gate.odds_ratio({"tea": 1}, {})
+    with pytest.raises(ValueError, match="columns of the fit"):
+        gate.scale_check(X[:, :3], y)
     with pytest.raises(ValueError, match="expected 4 values"):
         gate.odds_ratio([1, 0], [0, 0])
 

@@ -1,4 +1,4 @@
-"""The loss of the gate against products of probabilities; its gradient, curvature and information against differences."""
+"""The loss of the gate against products of probabilities; gradient, curvature, information against differences."""
 
 import numpy as np
 import pytest
