@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "training": {"backend", "sequential", "storage"},
     "train": {"data", "losses", "training"},
     "mathematics": {"backend", "layers", "storage"},
+    "risk": {"mathematics"},
     "fast": GROUND | ENGINE | {"storage", "training", "train"},
     "programs": GROUND | ENGINE | {"fast", "mathematics", "storage", "training", "train"},
 }
@@ -60,6 +61,9 @@ LAZY = {
     "threadpoolctl": {"fast.tune_process"},
     "torch": {"storage.torch_names"},
 }
+
+# Folders that need an extra to be imported at all, and nobody imports them: the libraries of the extra.
+EXTRAS = {"risk": {"scipy", "sklearn"}}
 
 # Modules and folders. The arguments of a program offer it by name.
 MAY_NAME_CUPY = {"backend", "fast.cuda", "programs.runs.options"}
@@ -139,7 +143,7 @@ def test_layers_do_not_import_each_other(module):
 def test_at_module_level_only_numpy_is_imported(module):
     for name, at_module_level in imports_of(module):
         top = name.partition(".")[0]
-        if top in sys.stdlib_module_names or top in ("numpy", "synann_np"):
+        if top in sys.stdlib_module_names or top in ("numpy", "synann_np") or top in EXTRAS.get(room(module), ()):
             continue
         assert not at_module_level, f"{module} imports {name} at module level: import it where it is used"
         assert module in LAZY.get(top, ()), f"{module} imports {name}: LAZY does not allow it"
@@ -157,7 +161,7 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 before = set(sys.modules)
 import importlib
-for name in {[f"synann_np.{name}" for name in FILES if name != "__init__"]!r}:
+for name in {[f"synann_np.{name}" for name in FILES if name != "__init__" and room(name) not in EXTRAS]!r}:
     importlib.import_module(name)
 tops = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print(*sorted(top for top in tops - sys.stdlib_module_names if not top.startswith("_")))

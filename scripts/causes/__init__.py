@@ -1,0 +1,1 @@
+"""Parts of the study of causes: simulation, worked examples, the table of general classification."""
