@@ -207,6 +207,7 @@ def test_memory_is_handed_back_after_every_answer_also_after_an_error(bench):
         def work(self, fails):
             def call():
                 large = Large()
+                large.itself = large
                 if fails:
                     raise MemoryError("out of memory")
                 return large.value

@@ -36,7 +36,7 @@ class Server:
     def answer(self, order):
         answer = self.answer_or_error(order)
         if self.peer is not None:
-            gc.collect()  # an exception's frames may hold arrays
+            gc.collect()  # arrays that are held by cycles of references
             self.peer.free_memory()
         return answer
 
