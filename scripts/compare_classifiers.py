@@ -10,6 +10,7 @@ Without interpret-core the explainable boosting machine (EBM) is left out.
 import argparse
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import rankdata
@@ -17,6 +18,8 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
 
 from causes.classifiers import classifiers
 from causes.tables import load_tables

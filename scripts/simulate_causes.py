@@ -8,6 +8,9 @@ Six independent factors of prevalence .3 with β = .5, .3, .15, .05, 0, .6 and l
 
 import argparse
 import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
 
 from causes.simulation import BETA, coverage_study, scale_study
 from synann_np.programs.broken_pipe import end_with_the_reader

@@ -6,10 +6,13 @@ python scripts/time_causal_gate.py [--people 100000] [--factors 50] [--rounds 5]
 import argparse
 import statistics
 import sys
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
 
 from synann_np.programs.broken_pipe import end_with_the_reader
 from synann_np.risk import CausalGate

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from sklearn.linear_model import LogisticRegression
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+
 from causes import examples, report
 from causes.pictures import draw_betas, draw_calibration, draw_person
 from synann_np.programs.broken_pipe import end_with_the_reader
