@@ -125,6 +125,17 @@ def test_exposure_turns_beta_into_a_rate():
     np.testing.assert_allclose(gate.predict_proba(X, exposure=exposure)[:, 1], p, atol=1e-5)
 
 
+def test_people_of_weight_0_are_not_there(rng):
+    X, y, _ = sample(rng, 200)
+    more = np.r_[X, np.full((3, 4), 7.0)], np.r_[y, [True] * 3], np.r_[np.ones(200), np.zeros(3)]
+    with_them, without = CausalGate(prior=0).fit(*more), CausalGate(prior=0).fit(X, y)
+    np.testing.assert_array_equal(with_them.beta_, without.beta_)
+    with pytest.raises(ValueError, match="one class"):
+        CausalGate().fit(X, y, sample_weight=np.where(y, 1, 0))
+    with pytest.raises(ValueError, match="weights >= 0"):
+        CausalGate().fit(X, y, sample_weight=-np.ones(200))
+
+
 def test_doses_multiply_surprisals():
     X = np.array([[0.0], [1], [2], [3]])
     p = 1 - (1 - LEAK) * 0.7 ** X[:, 0]
