@@ -8,6 +8,7 @@ pytest.importorskip("sklearn")
 
 from scipy.optimize import minimize
 
+from synann_np.risk import CausalGate
 from synann_np.risk.likelihood import Likelihood
 from synann_np.risk.minimum import LAMBDA_MOST, LEAK_LEAST, minimum
 from synann_np.risk.terms import Terms
@@ -33,6 +34,22 @@ def test_the_minimum_is_reached_from_far_away(likelihood, start):
     best = minimize(likelihood, np.full(size, 0.3), jac=True, method="L-BFGS-B", bounds=bounds)
     assert loss == pytest.approx(best.fun, abs=2e-5)
     assert (theta >= 0).all()
+
+
+def test_few_passes_suffice_where_the_first_step_throws_the_leak_to_0(rng, monkeypatch):
+    """Without a limit on its fall it comes back from 0 by one factor 2 a step, with 25 passes."""
+    X = (rng.random((1000, 10)) < rng.uniform(0.05, 0.5, 10)).astype(float)
+    y = rng.random(1000) < 1 - 0.95 * np.prod(1 - np.linspace(0, 0.2, 10) * X, axis=1)
+    passes = []
+    plain = Likelihood.__call__
+
+    def counting(self, theta):
+        passes.append(theta)
+        return plain(self, theta)
+
+    monkeypatch.setattr(Likelihood, "__call__", counting)
+    CausalGate().fit(X, y)
+    assert len(passes) < 15
 
 
 def test_a_fixed_parameter_stays_and_the_others_adapt(likelihood):

@@ -30,13 +30,6 @@ def script(monkeypatch):
         del sys.modules[name]
 
 
-def figures(text):
-    """Every line as (words, numbers)."""
-    number = r"-?\d+\.?\d*(?:e-?\d+)?"
-    lines = [line for line in text.splitlines() if line.strip()]
-    return {re.sub(number, "", line).strip(" ().,"): list(map(float, re.findall(number, line))) for line in lines}
-
-
 def test_oswego(script):
     text = script("causes.report").oswego()
     assert re.search(r"vanilla ice cream +0\.761  \(0\.611 to 0\.871\)", text)
@@ -90,6 +83,15 @@ def test_the_data_are_those_of_the_studies(script):
     X, infected, births = examples.caesarean()
     assert births.sum() == 251
     assert births[infected == 1].sum() == 72
+
+
+def test_the_code_of_the_page_runs_and_prints_what_it_says(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "docs" / "causes" / "README.md").read_text(encoding="utf-8")
+    blocks, printed = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("python", "text"))
+    exec("\n".join(blocks), {})
+    assert capsys.readouterr().out == "".join(printed)
+    assert len(printed) == 4
 
 
 def test_the_pictures_are_drawn(script, tmp_path, capsys, monkeypatch):
