@@ -107,7 +107,7 @@ def train(args, settings, results):
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # in the processes to come
     with (
-        ProcessPoolExecutor(min(args.jobs, max(1, len(missing))), get_context("spawn")) as pool,
+        ProcessPoolExecutor(min(args.jobs, max(1, len(missing))), get_context("spawn"), fast.tune_process) as pool,
         tqdm(total=len(wanted), initial=len(wanted) - len(missing), unit="run", disable=None) as bar,
     ):
         futures = [pool.submit(run, name, seed, settings, args.data_dir) for name, seed in missing]

@@ -59,7 +59,7 @@ def machine(threads):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
     found = {"date": datetime.now().isoformat(timespec="minutes"), "cpu": cpu}
-    found |= {"cores": cpu_bench.usable_cores(), "threads": threads}
+    found |= {"cores": fast.usable_cores(), "threads": threads}
     if hasattr(os, "getloadavg"):
         found["load average before"] = round(os.getloadavg()[0], 2)
     found |= {"synann_np": synann_np.__version__, "python": platform.python_version(), "numpy": np.__version__}
@@ -79,7 +79,7 @@ def parse(argv):
     option("--sizes", type=int, nargs="+", default=cpu_bench.SIZES, help="n of the synapse layer (64 1024 4096)")
     all_peers = dict.fromkeys((*cpu_bench.PEERS, *GPU_PEERS))
     option("--peers", choices=all_peers, nargs="+", help=f"default: {' '.join(default_peers)}; with cupy: all")
-    option("--threads", type=int, default=cpu_bench.usable_cores(), help="threads of every peer (default: all cores)")
+    option("--threads", type=int, default=fast.usable_cores(), help="threads of every peer (default: all cores)")
     option("--rounds", type=int, default=11, help="turns of every peer; at most 5 fresh processes (default: 11)")
     option("--out", type=Path, help="folder for the results (default: runs/bench-DATE-TIME)")
     gpu = parser.add_argument_group("with --backend cupy").add_argument

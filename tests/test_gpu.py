@@ -46,8 +46,10 @@ ONE_CALL = {"float32": 1e-5, "float64": 1e-12}
 # Rounding noise added on the CPU grew to 5e-14 in float64, so there the weights prove that a hundred steps agree. In
 # float32 it makes, now and then, another pixel of a window the largest, which moves a gradient to another place at
 # once: of 16 runs on the CPU, in float32 against float64, two ended more than 1e-1 apart in the weights. Their first
-# ten losses differed by 3e-7 at most, the mean of their last ten by 0.7 %.
-HUNDRED_STEPS, FIRST_LOSSES, LAST_LOSSES = 1e-10, 1e-5, 0.05
+# ten losses differed by 3e-7 at most, the mean of their last ten by 0.7 %. So on a GPU, whose rounding is not known
+# here, the losses are compared in float32; on the faked device, which rounds as NumPy does, the weights too.
+HUNDRED_STEPS = {"float32": 1e-1, "float64": 1e-10}
+FIRST_LOSSES, LAST_LOSSES = 1e-5, 0.05
 
 LAYERS = {
     "Linear": (lambda **o: Linear(320, 64, **o), (100, 320)),
@@ -166,7 +168,7 @@ def hundred_steps(backend, dtype):
 def test_hundred_training_steps_agree(device):
     losses, state = hundred_steps(device, "float64")
     host_losses, host_state = hundred_steps(NUMPY, "float64")
-    assert_close({"losses": losses, **state}, {"losses": host_losses, **host_state}, HUNDRED_STEPS)
+    assert_close({"losses": losses, **state}, {"losses": host_losses, **host_state}, HUNDRED_STEPS["float64"])
     assert losses[-10:].mean() < losses[:10].mean()
 
 
@@ -176,6 +178,9 @@ def test_hundred_training_steps_in_float32_have_like_losses(device):
     assert {name: a.dtype for name, a in state.items()} == {name: a.dtype for name, a in host_state.items()}
     np.testing.assert_allclose(losses[:10], host_losses[:10], rtol=FIRST_LOSSES)
     np.testing.assert_allclose(losses[-10:].mean(), host_losses[-10:].mean(), rtol=LAST_LOSSES)
+    assert losses[-10:].mean() < losses[:10].mean()
+    if device.xp is strict_device:
+        assert_close({"losses": losses, **state}, {"losses": host_losses, **host_state}, HUNDRED_STEPS["float32"])
 
 
 def test_augmented_pictures_agree_to_a_grey_level(device):

@@ -32,14 +32,14 @@ from synann_np.train import EvalRecord, fit
 # it lets another pixel of a window be the largest, which moves a gradient at once. Of 16 such runs by the plain layers,
 # in float32 against float64, 5 had moments like that, and ended up to 0.75 apart in the weights, while the mean of the
 # last ten losses differed by 0.8 % at most. They are in one run or another; a wrong formula is in all.
-A_RUN_WITHOUT_SUCH_A_MOMENT, LAST_LOSSES = 1e-4, 0.05
-MOST_RUNS = 8
+# On the faked device, which rounds as NumPy does, the one run is without such a moment and every bound holds.
+A_RUN_WITHOUT_SUCH_A_MOMENT, EVERY_RUN_OF_THE_FAKED_DEVICE, LAST_LOSSES = 1e-4, 1e-1, 0.05
 ONE_STEP = 1e-4
 
 
 @pytest.fixture(params=["strict_device", pytest.param("cupy", marks=pytest.mark.gpu)])
 def device(request, monkeypatch):
-    """backend, launcher()."""
+    """backend, launcher(), and the most runs to compare."""
     if request.param == "strict_device":
         cuda = FakeCuda()
         monkeypatch.setattr(strict_device, "cuda", cuda)
@@ -47,9 +47,9 @@ def device(request, monkeypatch):
         def launcher():
             return PlainLauncher(cuda, strict_device.ndarray, lambda a: a._device)
 
-        return SimpleNamespace(backend=strict_device.backend(), launcher=launcher)
+        return SimpleNamespace(backend=strict_device.backend(), launcher=launcher, runs=1)
     try:
-        return SimpleNamespace(backend=get_backend("cupy"), launcher=CupyLauncher)
+        return SimpleNamespace(backend=get_backend("cupy"), launcher=CupyLauncher, runs=8)
     except BackendError as error:
         pytest.skip(str(error))
 
@@ -83,7 +83,7 @@ def trained(backend, launcher=None, steps=104, seed=5):
 
 def test_hundred_steps_by_the_kernels_agree_with_the_plain_model_on_the_host(device):
     errors = []
-    for seed in range(MOST_RUNS):
+    for seed in range(device.runs):
         records, state = trained(device.backend, device.launcher(), seed=seed)
         host_records, host_state = trained(get_backend("numpy"), seed=seed)
         assert [(type(r), r.step) for r in records] == [(type(r), r.step) for r in host_records]
@@ -91,6 +91,8 @@ def test_hundred_steps_by_the_kernels_agree_with_the_plain_model_on_the_host(dev
         assert {name: a.dtype for name, a in state.items()} == {name: a.dtype for name, a in host_state.items()}
         last, host_last = state["losses"][-10:].mean(), host_state["losses"][-10:].mean()
         assert last == pytest.approx(host_last, rel=LAST_LOSSES)
+        if device.backend.xp is strict_device:
+            assert_close(state, host_state, EVERY_RUN_OF_THE_FAKED_DEVICE)
         evaluations = [r.loss for r in host_records if isinstance(r, EvalRecord)]
         assert evaluations[-1] < evaluations[0]
         errors.append(max(np.abs(state[name] - a).max() / np.abs(a).max() for name, a in host_state.items()))
@@ -143,26 +145,15 @@ def test_equal_runs_give_equal_bits(device):
 
 
 def test_a_model_saved_on_either_side_loads_and_trains_on_the_other(device, tmp_path):
-    errors = [state_error(trained_on_both_sides(device, seed, tmp_path / "model.safetensors")) for seed in range(3)]
-    assert min(errors) <= 1e-3, errors  # eight steps; in one run or another there is such a moment
-
-
-def state_error(ends):
-    """The largest difference to the first of these states, relative to the largest element of each tensor."""
-    expected, *others = ends.values()
-    return max(np.abs(state[name] - a).max() / np.abs(a).max() for state in others for name, a in expected.items())
-
-
-def trained_on_both_sides(device, seed, path):
-    """(where the first epoch was trained, where the second) -> state."""
-    train_set, test_set = stripes(64, seed), stripes(20, seed + 1)
+    train_set, test_set = stripes(64, 0), stripes(20, 1)
+    path = tmp_path / "model.safetensors"
     ends = {}
     for first, second in itertools.product(("host", "device"), repeat=2):
         for place, epochs, step in ((first, 1, 0), (second, 2, 4)):
             backend = get_backend("numpy") if place == "host" else device.backend
             optimizer = SGD(0.012, 0.5)
             if step == 0:
-                model = SynaNN(seed, backend=backend)
+                model = SynaNN(backend=backend)
             else:
                 checkpoint = read_checkpoint(path)
                 model = checkpoint.build(backend)
@@ -174,7 +165,9 @@ def trained_on_both_sides(device, seed, path):
             list(fit(fast, optimizer, train_set, test_set, epochs, batch_size=16, step=step))
             save(path, model, optimizer)
         ends[first, second] = load(path).state_dict()
-    return ends
+    for name, expected in ends["host", "host"].items():
+        for way, state in ends.items():
+            assert np.abs(state[name] - expected).max() <= 1e-3 * np.abs(expected).max(), (name, way)
 
 
 def test_evaluation_by_the_kernels_agrees_with_the_plain_model(device):

@@ -1,6 +1,5 @@
 """The benchmark on a CPU: peers in processes of their own take turns, and their results are compared first."""
 
-import os
 import tempfile
 from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
@@ -11,6 +10,7 @@ from tqdm import tqdm
 from benchmarks.cases import exact_synapse
 from benchmarks.comparison import WrongResult, network_errors, synapse_errors
 from benchmarks.peer_process import Peer, PeerFailed, busy_cores
+from synann_np import fast
 
 PARTS = ("networks", "busy", "threads", "synapse")
 PEERS = ("ours", "plain", "torch", "torch-tuned")
@@ -20,10 +20,6 @@ LARGEST_BROADCAST = 1024  # with N n² elements in memory, as all but ours need
 FRESH_PROCESSES = 5  # of every synapse layer
 TURN_MS, FEWEST_CALLS, MOST_CALLS = 300, 3, 50
 EVALUATION_ROUNDS = 5
-
-
-def usable_cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 class CpuBench:
@@ -132,7 +128,7 @@ class CpuBench:
         last = {}
         for turn in range(rounds):
             for load in loads:
-                with busy_cores(usable_cores()) if load == "busy" else nullcontext():
+                with busy_cores(fast.usable_cores()) if load == "busy" else nullcontext():
                     for peer in peers if turn % 2 == 0 else reversed(peers):
                         last[peer] = peer.ask(work, calls=calls)
                         medians[peer, load].append(float(np.median(last[peer]["ms"])))

@@ -96,7 +96,7 @@ class Report:
 
 
 def tables(path):
-    """A benchmark's tables. Whatever is wrong with them must not end a part that is running: it is told instead."""
+    """A benchmark's tables, or what is wrong with them: a bad result must not end a part that is running."""
     try:
         return gpu_markdown(json.loads(path.read_text(encoding="utf-8")))
     except Exception as error:
