@@ -1,6 +1,6 @@
-"""Draw the "photographs" of examples/digits: strokes of a pen on unevenly lit, grainy paper.
+"""Draw the "photographs" of synann_np/programs/examples/digits: strokes of a pen on unevenly lit, grainy paper.
 
-python examples/draw_digits.py [FOLDER]
+python examples/draw_digits.py [FOLDER]      (default: digits/ in the current folder)
 
 The strokes are polylines written down by hand, no font: x to the right, y down, in a box of 0..100.
 """
@@ -75,7 +75,7 @@ def draw(strokes, size, pen, slant, place, paper, ink, light, grain, rng):
 
 
 def main():
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "digits"
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("digits")
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(5)
     for name, *arguments in PHOTOGRAPHS:

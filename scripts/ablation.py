@@ -18,14 +18,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 from synann_np import fast
 from synann_np.data import DataError, load_mnist
 from synann_np.programs.ablation import report as ablation_report
 from synann_np.programs.ablation.training import is_same_run, run
 from synann_np.programs.ablation.variants import VARIANTS
-from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.process import run_program
 from synann_np.storage.atomic_file import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,5 +138,4 @@ def report(args, results):
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -35,7 +35,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 import synann_np
 from benchmarks import cpu_bench
@@ -46,7 +46,7 @@ from benchmarks.gpu_command import run_on_gpu
 from benchmarks.report import markdown
 from synann_np import fast
 from synann_np.models import MODELS
-from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.process import run_program
 from synann_np.storage.atomic_file import write_atomically
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -130,5 +130,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    sys.exit(run_program(main))

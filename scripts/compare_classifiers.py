@@ -19,11 +19,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 from causes.classifiers import classifiers
 from causes.tables import load_tables
-from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.process import run_program
 
 
 def fold_losses(estimator, X, y):
@@ -62,5 +62,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    sys.exit(run_program(main))

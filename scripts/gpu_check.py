@@ -26,14 +26,14 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 from benchmarks.children import child_environment
 from benchmarks.gpu_check_command import SECONDS_TO_END, run_limited
 from benchmarks.gpu_check_parts import PARTS
 from benchmarks.gpu_check_report import Report
 from synann_np.backend import BackendError, get_backend
-from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.process import run_program
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("numpy", "cupy-cuda12x", "cupy-cuda13x", "torch", "pytest")
@@ -135,6 +135,5 @@ def lines_from(path, start):
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the child is ended, and the report written
-    sys.exit(main())
+    sys.exit(run_program(main))

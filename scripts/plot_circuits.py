@@ -7,15 +7,15 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
-from synann_np.programs.broken_pipe import end_with_the_reader
 from synann_np.programs.pictures.circuits import (
     draw_adapting_diagram,
     draw_flip_diagram,
     draw_full_adder,
     draw_training,
 )
+from synann_np.programs.process import run_program
 
 PICTURES = {
     "full_adder.png": draw_full_adder,
@@ -41,5 +41,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 from synann_np.mathematics.odds import odds_ratio_interval, table_odds_ratio
-from synann_np.programs.broken_pipe import end_with_the_reader
 from synann_np.programs.pictures.forest_plot import draw_forest
+from synann_np.programs.process import run_program
 
 # (cases, controls) that smoked so much, against (cases, controls) that did not smoke
 MEN = (2, 27)
@@ -51,5 +51,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -10,10 +10,10 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 from causes.simulation import BETA, coverage_study, rules_study, scale_study
-from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.process import run_program
 
 
 def main(argv=None):
@@ -40,5 +40,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    sys.exit(run_program(main))

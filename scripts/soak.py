@@ -16,10 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 from synann_np.data import load_mnist
-from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.process import run_program
 
 TRAIN = Path(__file__).resolve().parent / "train_mnist.py"
 FILES = ("last.safetensors", "best.safetensors", "history.jsonl")
@@ -107,5 +107,4 @@ def killed_run(command, out, kills, lines, chance):
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from sklearn.linear_model import LogisticRegression
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 from causes import examples, report
 from causes.pictures import draw_betas, draw_calibration, draw_person
-from synann_np.programs.broken_pipe import end_with_the_reader
+from synann_np.programs.process import run_program
 from synann_np.risk import CausalGate
 
 
@@ -63,5 +63,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    end_with_the_reader()
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -305,7 +305,7 @@ def test_scripts_end_with_exit_code_2_and_a_line_whatever_the_paths(tmp_path, ca
         paths = [chance.choice(["nonsense", "empty", "folder", "missing", "a/b", "ä" * 300]) for _ in "ab"]
         argv = {
             "train_mnist": ["--data-dir", paths[0], "--out", "out"],
-            "predict": paths,
+            "predict": ["--model", *paths],
             "evaluate": [paths[0], "--data-dir", paths[1]],
             "show_data": ["--data-dir", paths[0]],
         }[name]

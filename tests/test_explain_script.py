@@ -39,7 +39,7 @@ def run(*arguments):
 @pytest.mark.filterwarnings("ignore")
 def test_an_image_of_the_test_set_gives_tables_and_a_picture(model, tmp_path, capsys):
     out = tmp_path / "shares.png"
-    assert run(3, "--model", model, "--out", out) == 0
+    assert run("--index", 3, "--model", model, "--out", out) == 0
     assert out.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     text = capsys.readouterr().out
     rows = re.findall(r"^ +(\d) +[\d.]+% (.+)$", text, re.M)
@@ -65,11 +65,11 @@ def test_what_cannot_be_done_is_said_in_one_line(model, tmp_path, capsys):
     other = tmp_path / "other.safetensors"
     synann_np.save(other, Sequential([("fc", Linear(3, 2))]))
     cases = [
-        ([10000, "--model", model], "the test set has 0..9999"),
+        (["--index", 10000, "--model", model], "the test set has 0..9999"),
         (["nothing.png", "--model", model], "nothing.png"),
-        ([0, "--model", tmp_path / "none"], "none"),
-        ([0, "--model", other], "one Synapse"),
-        ([0, "--model", model, "--out", tmp_path / "no folder" / "a.png"], "No such file"),
+        (["--index", 0, "--model", tmp_path / "none"], "none"),
+        (["--index", 0, "--model", other], "one Synapse"),
+        (["--index", 0, "--model", model, "--out", tmp_path / "no folder" / "a.png"], "No such file"),
     ]
     for arguments, reason in cases:
         assert run(*arguments) == 2

@@ -28,6 +28,7 @@ FILES = {dotted(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 GROUND = {"backend", "counter_random", "version"}
 ENGINE = {"layers", "sequential", "losses", "optim", "gradcheck", "models", "data"}
 MAY_IMPORT = {
+    "__main__": {"programs"},
     "__init__": GROUND | ENGINE | {"fast", "storage", "train"},
     "backend": set(),
     "version": set(),
@@ -60,13 +61,14 @@ LAZY = {
     "pooch": {"data.download"},
     "threadpoolctl": {"fast.tune_process"},
     "torch": {"storage.torch_names"},
+    "tqdm": {"programs.runs.log"},
 }
 
 # Folders that need an extra to be imported at all, and nobody imports them: the libraries of the extra.
 EXTRAS = {"risk": {"scipy", "sklearn"}}
 
 # Modules and folders. The arguments of a program offer it by name.
-MAY_NAME_CUPY = {"backend", "fast.cuda", "programs.runs.options"}
+MAY_NAME_CUPY = {"backend", "fast.cuda", "programs.command_line"}
 
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "common", "core", "misc", "helpers"}
 

@@ -11,12 +11,13 @@ import synann_np
 from synann_np.data import load_mnist
 from synann_np.layers import Flatten, Linear
 from synann_np.models import SynaNN
+from synann_np.programs import examples
 from synann_np.programs.digits.classify import best_classes, confusion_matrix, probabilities, worst_mistakes
 from synann_np.sequential import Sequential
 
 ROOT = Path(__file__).resolve().parents[1]
-MODEL = ROOT / "examples" / "synann_mnist.safetensors"
-DIGITS = ROOT / "examples" / "digits"
+MODEL = examples.MODEL
+DIGITS = examples.DIGITS
 
 
 def script(name):
@@ -68,7 +69,7 @@ def test_what_is_no_model_is_one_line_and_exit_code_2(tmp_path, capsys, name):
     (tmp_path / "text").write_text("no model")
     extra = [str(DIGITS / "4_marker.png")] if name == "predict" else ["--out", str(tmp_path / "x.png")]
     for path in (*(tmp_path / n for n in ("0", "1", "2", "text", "nothing")),):
-        assert script(name)([str(path), *extra]) == 2
+        assert script(name)([*(["--model"] if name == "predict" else []), str(path), *extra]) == 2
         err = capsys.readouterr().err
         assert err.startswith(f"{name}: ")
         assert err.count("\n") == 1

@@ -74,7 +74,7 @@ def test_the_picture_is_written(script, folder):
         (["--scale", "1"], "Augment: scale is a fraction below 1"),
         (["--elastic", "nan"], "Augment: elastic must be a finite number"),
         (["--data-dir", "nothing"], "nothing: no such folder"),
-        (["--out", "nowhere/p.png"], "nowhere/p.png: cannot be written"),
+        (["--out", "nowhere/p.png"], "nowhere/p.png: No such file"),
     ],
 )
 def test_a_wrong_argument_ends_in_one_line_and_exit_code_2(script, folder, options, message, capsys):

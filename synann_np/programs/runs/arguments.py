@@ -10,12 +10,12 @@ from .options import DEFAULTS, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
 from .recipes import RecipeError, read_recipe, recipe_lines
 
 
-def parse_arguments(argv, description):
+def parse_arguments(argv, description, prog=None):
     """The arguments as a namespace. Settings that are not given are those of --recipe, or with --resume the run's own,
     and `out` is then its folder. Wrong ones end the process with a line and exit code 2, as argparse does it.
     """
     argv = sys.argv[1:] if argv is None else argv
-    parser = make_parser(description)
+    parser = make_parser(description, prog)
     args = parser.parse_args(argv)
     if args.recipe == "list":
         print("\n".join(recipe_lines()))
@@ -70,7 +70,7 @@ def _words(key, value):
 
 
 def _words_of_recipe(name, parser):
-    checker = make_parser("", exit_on_error=False)
+    checker = make_parser("", None, exit_on_error=False)
     known = vars(checker.parse_args([])).keys() - {"recipe", "out", *OF_ONE_CALL}
     try:
         path, settings = read_recipe(name)

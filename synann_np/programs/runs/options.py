@@ -3,9 +3,9 @@
 import argparse
 import math
 import os
-from pathlib import Path
 
 from ...models import MODELS
+from ..command_line import Parser, add_backend, path
 from .parts import OPTIMIZERS, SCHEDULES, to_augment
 from .recipes import recipe_names
 from .save_interval import to_interval
@@ -29,15 +29,15 @@ DEFAULTS = {
 }
 
 
-def make_parser(description, exit_on_error=True):
+def make_parser(description, prog=None, exit_on_error=True):
     """The parser of all options."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, exit_on_error=exit_on_error
-    )
+    parser = Parser(description, prog, exit_on_error=exit_on_error)
     recipes = f"settings from a file: {', '.join(recipe_names())}, or a .toml file; what is given here wins; list: tell"
     parser.add_argument("--recipe", metavar="NAME", help=recipes)
     _add_training(parser.add_argument_group("training").add_argument)
-    _add_run(parser.add_argument_group("the run").add_argument)
+    run = parser.add_argument_group("the run")
+    add_backend(run)
+    _add_run(run.add_argument)
     return parser
 
 
@@ -67,11 +67,10 @@ def _add_training(add):
     add("--seed", type=_whole, default=5, help="of weights, order of the images, dropout and augmentation (5)")
     add("--test-batch-size", type=_count, default=1000, help="test images evaluated at a time (1000)")
     add("--log-interval", type=_count, default=100, help="batches between two lines of the log (100)")
-    add("--data-dir", type=Path, help="folder with four files in MNIST's format (the repository's MNIST)")
+    add("--data-dir", type=path, help="folder with four files in MNIST's format (the repository's MNIST)")
 
 
 def _add_run(add):
-    add("--backend", choices=("numpy", "cupy", "auto"), default="numpy", help="where to compute (numpy)")
     add("--dtype", choices=("float32", "float64"), default="float32", help="of weights and arithmetic (float32)")
     add("--threads", type=_count, help="threads of the fast engine (default: all cores); results do not depend on it")
     engine = "plain" if os.environ.get("SYNANN_FAST") == "0" else "fast"
@@ -81,9 +80,9 @@ def _add_run(add):
         default=engine,
         help="fast: compiled layers; plain: the readable NumPy layers, slower (default: fast)",
     )
-    add("--out", type=Path, help="folder of history, checkpoints and curves (runs/ and the time of day)")
+    add("--out", type=path, help="folder of history, checkpoints and curves (runs/ and the time of day)")
     add("--overwrite", action="store_true", help="replace the run that --out holds already")
-    add("--resume", type=Path, nargs="?", const=True, metavar="DIR", help="continue the run in DIR, or in --out")
+    add("--resume", type=path, nargs="?", const=True, metavar="DIR", help="continue the run in DIR, or in --out")
     add("--accept-changes", action="store_true", help="resume although settings, data or code differ")
     add("--save-every", type=_interval, default="1", metavar="N", help="epochs between saves, or minutes: 10min (1)")
     add("--stop-if-unsaved", action="store_true", help="stop when a save fails (otherwise warn and train on)")

@@ -25,8 +25,8 @@ def test_a_reader_that_has_gone_ends_a_script_silently(script):
 def test_output_that_is_read_arrives_whole_and_in_order_with_what_children_write():
     program = """
 import subprocess, sys
-from synann_np.programs.broken_pipe import end_with_the_reader
-end_with_the_reader()
+from synann_np.programs.standard_streams import prepare_streams
+prepare_streams()
 print("α" * 10_000)
 sys.stdout.flush()
 subprocess.run(["echo", "child"])

@@ -1,0 +1,62 @@
+"""How good is a model, and where does it fail? Accuracy, confusion matrix and worst mistakes on a labelled set.
+
+synann evaluate                                                 the model that comes with the package, on MNIST
+synann evaluate runs/mine/best.safetensors [--data-dir DIR] [--split test|train] [--out evaluation.png]
+"""
+
+import numpy as np
+
+from ..data import load_mnist
+from ..storage.checkpoint import CheckpointError, load
+from .command_line import Parser, add_backend, path, png_path
+from .digits.classify import confusion_matrix, probabilities, worst_mistakes
+from .examples import MODEL
+from .pictures.classification import evaluation_picture
+from .process import status_of
+
+
+def main(argv=None, prog="evaluate"):
+    """The program. Returns: its exit status."""
+    parser = Parser(__doc__, prog)
+    parser.add_argument(
+        "model", nargs="?", type=path, default=MODEL, help="a .safetensors file (default: the model of the package)"
+    )
+    parser.add_argument("--data-dir", type=path, help="folder with four files in MNIST's format (default: MNIST)")
+    parser.add_argument("--split", choices=("test", "train"), default="test", help="which images (default: test)")
+    parser.add_argument("--out", type=png_path, default="evaluation.png", help="the picture (default: %(default)s)")
+    add_backend(parser)
+    args = parser.parse_args(argv)
+    return status_of(prog, evaluate, args)
+
+
+def evaluate(args):
+    """Print the results and draw the picture."""
+    model = load(args.model, args.backend)
+    data = load_mnist(args.data_dir)
+    images, labels = data[:2] if args.split == "train" else data[2:]
+    labels = labels.astype("int64")
+    probs = probabilities(model, images)
+    classes = probs.shape[1]
+    if labels.max() >= classes:
+        raise CheckpointError(f"{args.model}: knows {classes} classes, the data have a label {labels.max()}")
+    predicted = probs.argmax(axis=1)
+    confusion = confusion_matrix(labels, predicted, classes)
+    right = int(confusion.trace())
+    loss = -np.log(probs[np.arange(len(labels)), labels].clip(1e-300)).mean()
+    print(f"{args.split} set: Average loss: {loss:.4f}, Accuracy: {right}/{len(labels)} ({right / len(labels):.2%})")
+    print(table(confusion))
+    worst = worst_mistakes(labels, probs)
+    titles = [f"{labels[n]} → {predicted[n]} ({probs[n, predicted[n]]:.0%})" for n in worst]
+    evaluation_picture(confusion, images[worst], titles, args.out)
+    print(f"Confusion matrix and worst mistakes: {args.out}")
+
+
+def table(confusion):
+    """The confusion matrix as text, with the accuracy of each class."""
+    classes = range(len(confusion))
+    lines = ["true \\ predicted " + "".join(f"{k:>6}" for k in classes) + "  accuracy"]
+    for k in classes:
+        total = confusion[k].sum()
+        accuracy = f"{confusion[k, k] / total:>9.2%}" if total else "        -"
+        lines.append(f"{k:>16} " + "".join(f"{n:>6}" for n in confusion[k]) + f" {accuracy}")
+    return "\n".join(lines)

@@ -1,0 +1,78 @@
+"""Which digits are these? Classify photographs (PNG, JPEG) with a trained model.
+
+synann predict photo.jpg another.png folder/                    with the model that comes with the package
+synann predict runs/mine/best.safetensors photo.jpg             with yours
+synann predict photo.jpg --save-seen seen.png                   and draw what the network saw
+
+A photograph shows one digit, dark on light or light on dark. Each line gives the three most probable digits.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..storage.checkpoint import load
+from .command_line import Parser, add_backend, path, png_path
+from .digits.classify import best_classes, probabilities
+from .digits.digit_image import to_mnist
+from .digits.photo_file import PhotoError, find_photos, read_photo
+from .examples import MODEL
+from .pictures.classification import digit_sheet
+from .process import complain, status_of
+
+AT_A_TIME = 100
+
+
+def main(argv=None, prog="predict"):
+    """The program. Returns: its exit status."""
+    parser = Parser(__doc__, prog)
+    parser.add_argument(
+        "images", nargs="+", type=path, metavar="IMAGE", help="PNG and JPEG files, folders of them; first: a model"
+    )
+    parser.add_argument("--model", type=path, help="a .safetensors file (default: the model of the package)")
+    parser.add_argument("--save-seen", type=png_path, metavar="PNG", help="draw what the network saw into this file")
+    add_backend(parser)
+    args = parser.parse_intermixed_args(argv)
+    if args.model is None and args.images[0].suffix == ".safetensors":
+        args.model = args.images.pop(0)
+    if not args.images:
+        parser.error("name an image to read, too")
+    return status_of(prog, predict, args, prog)
+
+
+def predict(args, prog):
+    """Print a line for each photograph. Returns: 2 if any could not be read."""
+    model = load(args.model or MODEL, args.backend)
+    paths, bad = [], []
+    for name in args.images:
+        try:
+            paths += find_photos([name])
+        except PhotoError as error:
+            bad.append(error)
+            complain(prog, error)
+    all_seen, titles = [], []
+    for start in range(0, len(paths), AT_A_TIME):
+        seen, names = [], []
+        for photo in paths[start : start + AT_A_TIME]:
+            try:
+                seen.append(to_mnist(read_photo(photo)))
+                names.append(photo)
+            except PhotoError as error:
+                bad.append(error)
+                complain(prog, error if str(error).startswith(str(photo)) else f"{photo}: {error}")
+        if not seen:
+            continue
+        for photo, row in zip(names, probabilities(model, np.stack(seen)), strict=True):
+            best = best_classes(row)
+            print(f"{printable(photo)}: {', '.join(f'{k} ({p:.1%})' for k, p in best)}")
+            titles.append(f"{printable(photo.name)[:18]}\n{best[0][0]} ({best[0][1]:.0%})")
+        all_seen += seen
+    if args.save_seen and all_seen:
+        digit_sheet(all_seen, titles, args.save_seen)
+        print(f"What the network saw: {args.save_seen}")
+    return 2 if bad else 0
+
+
+def printable(photo: Path):
+    """Its path as valid text, which a file name need not be."""
+    return str(photo).encode("utf-8", "backslashreplace").decode()

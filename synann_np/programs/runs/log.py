@@ -1,0 +1,61 @@
+"""What a run of training prints: the lines of the published log, a bar on a terminal, and warnings."""
+
+import sys
+import time
+
+from ...train import EvalRecord, at_chance
+from .training_state import out_of_patience
+
+CHANCE_WARNING = """\
+Warning: the accuracy is still at chance after one epoch. The usual causes: a learning rate that is too high (all relus
+dead) or far too low, images and labels that do not belong together, or data that are not scaled like MNIST."""
+
+
+def follow(run, saver, stop, test_name, args):
+    """Show and save the records of a run, until it ends, has lost its patience or got a signal."""
+    from tqdm import tqdm
+
+    if out_of_patience(saver.finished, saver.best_epoch, args.patience):
+        return  # a resumed run that had stopped here
+    epochs = args.epochs
+    finished_before, started = saver.finished, time.perf_counter()
+    batches = saver.batches_per_epoch
+    with tqdm(total=epochs * batches, initial=saver.step, unit="batch", disable=None, leave=False) as bar:
+        for record in run:
+            bar.update(record.step - bar.n)
+            for line in describe(record, test_name):
+                tqdm.write(line, file=sys.stdout)
+            if isinstance(record, EvalRecord):
+                seconds = (time.perf_counter() - started) / (record.epoch - finished_before)
+                tqdm.write(time_left(seconds, record.epoch, epochs), file=sys.stdout)
+                if record.epoch == 1 and at_chance(record):
+                    tqdm.write(CHANCE_WARNING, file=sys.stderr)
+            sys.stdout.flush()
+            saver.after(record)
+            if stop.received or out_of_patience(saver.finished, saver.best_epoch, args.patience):
+                break
+
+
+def describe(record, test_name):
+    """The lines of the published log."""
+    if isinstance(record, EvalRecord):
+        yield (
+            f"\n{test_name} set: Average loss: {record.loss:.4f}, "
+            f"Accuracy: {record.correct}/{record.total} ({record.accuracy:.2%})\n"
+        )
+    else:
+        share = f"{record.seen}/{record.total} ({record.seen / record.total:.0%})"
+        yield f"Train Epoch: {record.epoch} [{share}]\tLoss: {record.loss:.6f}"
+
+
+def time_left(seconds, epoch, epochs):
+    """A line on the pace of a run."""
+    left = seconds * (epochs - epoch)
+    return f"Epoch {epoch} of {epochs}: {seconds:.1f} s an epoch, about {left / 60:.1f} min left"
+
+
+def complain(text):
+    """A line on standard error that does not disturb the bar."""
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stderr)

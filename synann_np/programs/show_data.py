@@ -1,0 +1,34 @@
+"""Show the data set: the images of each class as a table, samples as a picture.
+
+synann data [--data-dir DIR] [--out samples.png]
+"""
+
+from ..data import class_counts, load_mnist
+from .command_line import Parser, path, png_path
+from .pictures.samples import sample_grid
+from .process import status_of
+
+
+def main(argv=None, prog="show_data"):
+    """The program. Returns: its exit status."""
+    parser = Parser(__doc__, prog)
+    parser.add_argument("--data-dir", type=path, help="folder with four files in MNIST's format (default: MNIST)")
+    parser.add_argument("--out", type=png_path, default="samples.png", help="the picture (default: %(default)s)")
+    args = parser.parse_args(argv)
+    return status_of(prog, show_data, args)
+
+
+def show_data(args):
+    """Draw the samples and print the table."""
+    train_images, train_labels, _, test_labels = load_mnist(args.data_dir)
+    sample_grid(train_images, train_labels, args.out)
+    print(table(class_counts(train_labels), class_counts(test_labels)))
+    print(f"Samples: {args.out}")
+
+
+def table(train_counts, test_counts):
+    """Lines of class, training images, test images."""
+    rows = [("class", "train", "test")]
+    rows += list(zip(range(len(train_counts)), train_counts, test_counts, strict=True))
+    rows += [("total", train_counts.sum(), test_counts.sum())]
+    return "\n".join(f"{name:>5} {train:>7} {test:>7}" for name, train, test in rows)

@@ -1,0 +1,151 @@
+"""Train SynaNN, or another network, on MNIST or on any data set in its format.
+
+synann train --recipe quick           99 % in seconds
+synann train                          20 epochs of the published network
+synann train --backend cupy           on an NVIDIA GPU
+synann train --recipe seed            the published run
+synann train --resume runs/mine       continue a run that was stopped or killed
+"""
+
+import math
+import os
+import shlex
+from contextlib import closing, nullcontext, suppress
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from .. import fast
+from ..backend import get_backend
+from ..data import DataError, load_mnist, split_validation
+from ..models import MODELS
+from ..storage.atomic_file import write_atomically
+from ..storage.checkpoint import load
+from ..train import EvalRecord, evaluate, fit
+from ..training.check_finite import check_finite
+from ..training.history import read_history
+from ..version import __version__
+from .pictures.training import training_curves
+from .process import status_of
+from .runs.arguments import describe_settings, parse_arguments, to_json
+from .runs.folder import RunFolder
+from .runs.identity import run_identity
+from .runs.log import complain, describe, follow
+from .runs.options import HYPERPARAMETERS
+from .runs.parts import make_optimizer, make_tools, schedule_epochs
+from .runs.save_interval import to_interval
+from .runs.saver import RunSaver
+from .runs.stop_signals import StopSignals
+from .runs.training_state import out_of_patience
+
+
+def main(argv=None, prog="train_mnist"):
+    """The program. Returns: its exit status."""
+    args = parse_arguments(argv, __doc__, prog)
+    return status_of(prog, train, args, prog)
+
+
+def train(args, prog):
+    """Train as the arguments say. Returns: the exit status."""
+    backend = get_backend(args.backend)
+    data = load_mnist(args.data_dir)
+    train_set, test_set, watched, test_name = data[:2], data[2:], data[2:], "Test"
+    if args.validation:
+        train_set, watched = split_validation(*train_set, args.validation)
+        test_name = "Validation"
+    if len(train_set[0]) % args.batch_size == 1:
+        raise DataError(
+            f"the last of the batches would hold one image, of which batch-norm can take no variance: "
+            f"choose a --batch-size that does not leave 1 of {len(train_set[0])}"
+        )
+    args.threads = threads_of_run(args)
+    model = MODELS[args.model](args.seed, args.dtype, backend)
+    batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
+    optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
+    settings = {key: getattr(args, key) for key in HYPERPARAMETERS} | {"schedule_epochs": schedule_epochs(args)}
+    in_c = args.engine == "fast" and not args.check_finite and backend.name == "numpy"
+    found = fast.working_compiler() if in_c else None
+    compiler = found and str(found)
+    identity = run_identity(settings | {"C compiler": compiler}, model, data)
+    out = args.out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    saving = {
+        "average": tools.average, "interval": to_interval(args.save_every), "stop_on_error": args.stop_if_unsaved,
+        "warn": complain,
+    }  # fmt: skip
+    with (
+        RunFolder(out, args.resume is not None, args.overwrite) as folder,
+        closing(RunSaver(folder, model, optimizer, identity, batches_per_epoch, **saving)) as saver,
+        StopSignals(announce_stop) as stop,
+    ):
+        if args.resume is None:
+            saver.start()
+        else:
+            for note in saver.resume(args.accept_changes):
+                complain(f"Resumed, though not the same run: {note}")
+            print(f"Resumed {out} after {saver.finished} epochs and {saver.step} steps")
+        versions = {"synann_np": __version__, "numpy": np.__version__, "backend": backend.name}
+        versions["C compiler"] = compiler
+        write_atomically(folder.settings, to_json(args, **versions).encode())
+        print("\n".join(describe_settings(args)))
+        run = fit(
+            runner(model, args), optimizer, train_set, watched, args.epochs,
+            batch_size=args.batch_size, test_batch_size=args.test_batch_size, seed=args.seed,
+            log_interval=args.log_interval, step=saver.step, finished=saver.finished, tools=tools,
+        )  # fmt: skip
+        follow(run, saver, stop, test_name, args)
+        saved = saver.save_if_new()
+        stopped_early = out_of_patience(saver.finished, saver.best_epoch, args.patience)
+        if stop.received and saver.finished < args.epochs and not stopped_early:
+            state = "saved" if saved else "NOT saved: what follows the last save is lost"
+            print(f"Stopped after {saver.finished} epochs and {saver.step} steps, {state}. {continuation(prog, out)}")
+            return 128 + stop.received
+
+        if stopped_early:
+            print(f"Stopped early: no better epoch since epoch {saver.best_epoch}")
+        if args.validation:
+            print("\n".join(describe(final_test(model, tools.average, test_set, saver, args), "Test")))
+        title = f"{args.model} on {args.data_dir or 'MNIST'}, seed {args.seed}"
+        training_curves(read_history(folder.history), folder.curves, title)
+    print(f"Model, history and curves: {out}")
+    return 0 if saved else 2
+
+
+def threads_of_run(args):
+    """The threads asked for, at most one for each core: more would wait for each other."""
+    cores = fast.usable_cores()
+    if (args.threads or 1) > cores:
+        complain(f"--threads {args.threads}: this process may use {cores} cores, so {cores} threads are used")
+    return min(args.threads or cores, cores)
+
+
+def runner(model, args):
+    """What is trained in the place of the model, with the model's own arrays."""
+    if args.check_finite:
+        return check_finite(model)
+    if args.engine == "plain":
+        return model
+    fast.tune_process()
+    return fast.compile(model, args.threads, input_gradient=False)
+
+
+def final_test(model, average, test_set, saver, args):
+    """The one look at the test set of a run that watched a validation split: with the last weights, or the best."""
+    if args.keep == "best" and saver.best_epoch:
+        print(f"Weights of epoch {saver.best_epoch}, the best on the validation split")
+        model, average = load(saver.folder.best, model.backend), None
+    with average.in_place() if average else nullcontext():
+        loss, correct = evaluate(model, *(model.backend.asarray(a) for a in test_set), args.test_batch_size)
+    return EvalRecord(saver.finished, saver.step, loss, correct, len(test_set[0]))
+
+
+def continuation(prog, out):
+    """The command that resumes the run."""
+    command = prog if " " in prog else f"python scripts/{prog}.py"
+    return f"Continue: {command} --resume {shlex.quote(str(out))}"
+
+
+def announce_stop(received):
+    """Straight to the descriptor: a signal may arrive in the middle of a print."""
+    with suppress(OSError):
+        os.write(2, f"\n{received.name}: saving at the next line of the log (Ctrl-C again: stop at once)\n".encode())
