@@ -6,6 +6,7 @@ graph. A hash of a counter has none of these troubles: the mask of step 1000 can
 
 import math
 
+from .arguments import integer
 from .backend import array_module
 
 MASK64 = 0xFFFFFFFFFFFFFFFF
@@ -44,6 +45,7 @@ def random_bits(shape, seed, step, like, first=0):
 
     Returns: uint32 array of that shape.
     """
+    seed, step = integer("random_bits", "seed", seed, 0), integer("random_bits", "step", step, 0)
     key = splitmix64((seed ^ splitmix64(step)) & MASK64)
     element = array_module(like).arange(first, first + math.prod(shape), dtype="uint32")
     return mix32(mix32(element ^ (key & 0xFFFFFFFF)) ^ (key >> 32)).reshape(shape)

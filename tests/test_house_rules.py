@@ -25,25 +25,26 @@ def dotted(path):
 FILES = {dotted(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 # Which room may import which. A room is a file or folder at the top of the package; inside a folder, imports are free.
-GROUND = {"backend", "counter_random", "version"}
+GROUND = {"arguments", "backend", "counter_random", "version"}
 ENGINE = {"layers", "sequential", "losses", "optim", "gradcheck", "models", "data"}
 MAY_IMPORT = {
     "__main__": {"programs"},
     "__init__": GROUND | ENGINE | {"fast", "storage", "train"},
+    "arguments": set(),
     "backend": set(),
     "version": set(),
-    "counter_random": {"backend"},
-    "data": {"backend", "counter_random"},
-    "layers": {"backend", "counter_random"},
-    "losses": {"backend"},
-    "optim": {"backend"},
-    "gradcheck": {"backend"},
-    "sequential": {"backend"},
-    "models": {"layers", "sequential"},
-    "storage": {"backend", "layers", "sequential", "version"},
-    "training": {"backend", "sequential", "storage"},
-    "train": {"data", "losses", "training"},
-    "mathematics": {"backend", "layers", "storage"},
+    "counter_random": {"arguments", "backend"},
+    "data": {"arguments", "backend", "counter_random"},
+    "layers": {"arguments", "backend", "counter_random"},
+    "losses": {"arguments", "backend"},
+    "optim": {"arguments", "backend"},
+    "gradcheck": {"arguments", "backend"},
+    "sequential": {"arguments", "backend"},
+    "models": {"arguments", "layers", "sequential"},
+    "storage": {"arguments", "backend", "layers", "sequential", "version"},
+    "training": {"arguments", "backend", "sequential", "storage"},
+    "train": {"arguments", "data", "losses", "training"},
+    "mathematics": {"arguments", "backend", "layers", "storage"},
     "risk": {"mathematics"},
     "fast": GROUND | ENGINE | {"storage", "training", "train"},
     "programs": GROUND | ENGINE | {"fast", "mathematics", "storage", "training", "train"},

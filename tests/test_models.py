@@ -226,7 +226,7 @@ def test_images_of_another_size_are_refused_by_the_first_linear_layer():
 
 
 def test_bytes_that_were_not_normalised_are_refused():
-    with pytest.raises(TypeError, match="expected float32 input as its weights are, got uint8"):
+    with pytest.raises(TypeError, match="expected float32 input, like the weights, got uint8"):
         SynaNN().forward(np.zeros((2, 1, 28, 28), "uint8"))
 
 

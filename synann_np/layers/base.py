@@ -1,8 +1,9 @@
-"""What all layers share: the two dicts, and input checks that teach."""
+"""What all layers share: the two dicts, and checks of arguments, inputs and gradients whose messages teach."""
 
 import numpy as np
 
-from ..backend import get_backend
+from .. import arguments
+from ..backend import array_module, get_backend
 
 
 class Layer:
@@ -10,6 +11,7 @@ class Layer:
 
     Attributes:
         params: dict name -> array that training changes. buffers: dict name -> array that training does not.
+        config: dict of the constructor's own arguments, as plain Python values: for repr, and to make the layer again.
         draws_masks: True where forward also takes `step`, which selects a random mask.
         mixes_rows: True where a row of y depends on the other rows of the batch, at least in training.
 
@@ -22,7 +24,7 @@ class Layer:
     mixes_rows = False
 
     def __init__(self, dtype=None, backend="numpy", **config):
-        """config: the constructor's own arguments, for repr. dtype: None for a layer without weights."""
+        """config: the constructor's own arguments. dtype: of the weights, None for a layer without any."""
         self.params = {}
         self.buffers = {}
         self.config = config
@@ -34,20 +36,81 @@ class Layer:
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config.items())})"
 
-    def check_input(self, x, *shape):
-        """Refuse x unless it has this shape (a letter stands for any size) and the dtype of the weights.
+    def integer(self, name, least=1):
+        """The constructor's argument of that name, checked: an integer of `least` or more.
 
-        Raises: ValueError (shape), TypeError (dtype).
+        It is put back into config as a Python int; so do the methods below.
+
+        Raises: TypeError, ValueError naming the layer and the argument.
         """
-        fits = len(x.shape) == len(shape) and all(
-            isinstance(s, str) or s == d for s, d in zip(shape, x.shape, strict=True)
-        )
-        if not fits:
-            raise ValueError(f"{self}: expected input ({', '.join(map(str, shape))}), got {tuple(x.shape)}")
-        if self.dtype is not None and x.dtype != self.dtype:
-            raise TypeError(f"{self}: expected {self.dtype} input as its weights are, got {x.dtype}")
+        self.config[name] = value = arguments.integer(self, name, self.config[name], least)
+        return value
+
+    def number(self, name, low=0.0, high=float("inf")):
+        """A finite number in low..high."""
+        self.config[name] = value = arguments.number(self, name, self.config[name], low, high)
+        return value
+
+    def flag(self, name):
+        """True or False."""
+        self.config[name] = value = arguments.flag(self, name, self.config[name])
+        return value
+
+    def word(self, name, words):
+        """One of the words."""
+        return arguments.word(self, name, self.config[name], words)
+
+    def pair(self, name, least=1):
+        """An integer or two of them, along height and width, of `least` or more; returned as a pair."""
+        value = self.config[name]
+        if not isinstance(value, list | tuple):
+            return pair(self.integer(name, least))
+        if len(value) != 2:
+            raise ValueError(f"{self}: expected {name} to be an integer or a pair of them, got {value!r:.80}")
+        self.config[name] = tuple(arguments.integer(self, name, v, least) for v in value)
+        return self.config[name]
+
+    def check_input(self, x, *shape):
+        """Refuse x unless it is an array of this shape (a letter stands for any size, ... for any axes) and of the
+        dtype of the weights, or without weights of float32 or float64.
+
+        Raises: ValueError (shape), TypeError (dtype, no array).
+        """
+        self._check_array("input", x, shape, self.dtype, "like the weights")
+
+    def check_gradient(self, dy, shape, dtype=None):
+        """Refuse dy, the gradient of y, unless it has the shape of y: another one might broadcast to wrong numbers.
+
+        Arguments: dtype: of y; None stands for that of the weights.
+
+        Raises: ValueError (shape), TypeError (dtype, no array).
+        """
+        self._check_array("dy", dy, shape, dtype or self.dtype, "like y")
+
+    def _check_array(self, what, a, shape, dtype, like):
+        try:
+            array_module(a)
+        except TypeError as error:
+            raise TypeError(f"{self}: {what}: {error}") from None
+        if not _fits(a.shape, shape):
+            expected = ", ".join("..." if s is ... else str(s) for s in shape)
+            raise ValueError(f"{self}: expected {what} ({expected}), got {tuple(a.shape)}")
+        if a.dtype not in (np.float32, np.float64):
+            dtype, like = dtype or "float32", like if dtype else "or float64"
+        if dtype and a.dtype != dtype:
+            raise TypeError(f"{self}: expected {dtype} {what}, {like}, got {a.dtype}; use astype('{dtype}')")
 
 
 def pair(value):
     """3 -> (3, 3); (3, 5) -> (3, 5): sizes along height and width."""
-    return (value, value) if isinstance(value, int) else tuple(value)
+    return tuple(value) if isinstance(value, list | tuple) else (value, value)
+
+
+def _fits(sizes, shape):
+    """Whether sizes are those of shape, as check_input has it."""
+    if ... in shape:
+        before, after = shape[: shape.index(...)], shape[shape.index(...) + 1 :]
+        if len(sizes) < len(before) + len(after):
+            return False
+        sizes, shape = (*sizes[: len(before)], *sizes[len(sizes) - len(after) :]), before + after
+    return len(sizes) == len(shape) and all(isinstance(s, str) or s == d for s, d in zip(shape, sizes, strict=True))

@@ -29,24 +29,19 @@ class BatchNorm(Layer):
     The last line: x_nc moves every x̂_mc, by s_c δ_mn directly, by −s_c/M through μ and by −s_c x̂_mc x̂_nc/M through σ²
     (∂σ²/∂x_nc = 2 (x_nc − μ_c)/M and ∂s/∂σ² = −s³/2).
 
-    Raises: ValueError, TypeError (forward) if x has another shape or dtype; ValueError with train=True and M = 1,
-    where the variance is 0 and tells nothing.
+    Raises: ValueError, TypeError if x or dy has another shape or dtype; ValueError unless eps ≥ 0 and
+    0 ≤ momentum ≤ 1, and with train=True and M = 1, where the variance is 0 and tells nothing.
     """
 
     mixes_rows = True
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, *, rng=None, dtype="float32", backend="numpy"):
         super().__init__(dtype, backend, num_features=num_features, eps=eps, momentum=momentum)
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        xp = self.backend.xp
-        self.params = {
-            "weight": xp.ones(num_features, self.dtype),
-            "bias": xp.zeros(num_features, self.dtype),
-        }
-        self.buffers = {
-            "running_mean": xp.zeros(num_features, self.dtype),
-            "running_var": xp.ones(num_features, self.dtype),
-        }
+        C = self.num_features = self.integer("num_features")
+        self.eps, self.momentum = self.number("eps"), self.number("momentum", 0, 1)
+        xp, dtype = self.backend.xp, self.dtype
+        self.params = {"weight": xp.ones(C, dtype), "bias": xp.zeros(C, dtype)}
+        self.buffers = {"running_mean": xp.zeros(C, dtype), "running_var": xp.ones(C, dtype)}
 
     def forward(self, x, train=False):
         self.check_shape(x)
@@ -72,6 +67,7 @@ class BatchNorm(Layer):
 
     def backward(self, dy, cache):
         x_hat, s, train = cache
+        self.check_gradient(dy, x_hat.shape)
         axes = (0, *range(2, len(dy.shape)))
         grads = {"weight": (dy * x_hat).sum(axis=axes), "bias": dy.sum(axis=axes)}
         dx_hat = dy * self.params["weight"].reshape(s.shape)
@@ -89,7 +85,7 @@ class BatchNorm1d(BatchNorm):
     """BatchNorm of feature vectors, x (N, C), or of sequences, x (N, C, L)."""
 
     def check_shape(self, x):
-        self.check_input(x, "N", self.num_features, *(["L"] if len(x.shape) == 3 else []))
+        self.check_input(x, "N", self.num_features, *(["L"] if getattr(x, "ndim", 2) == 3 else []))
 
 
 class BatchNorm2d(BatchNorm):

@@ -3,7 +3,7 @@
 import math
 
 from ..backend import array_module
-from .base import Layer, pair
+from .base import Layer
 from .initializers import fan_in_uniform
 
 
@@ -39,19 +39,22 @@ class Conv2d(Layer):
             dtype, backend, in_channels=in_channels, out_channels=out_channels, kernel_size=kernel_size,
             stride=stride, padding=padding, bias=bias,
         )  # fmt: skip
-        self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
-        weight_shape = (out_channels, in_channels, *self.kernel_size)
-        shapes = {"weight": weight_shape} | ({"bias": (out_channels,)} if bias else {})
+        self.kernel_size, self.stride = self.pair("kernel_size"), self.pair("stride")
+        self.padding = self.pair("padding", least=0)
+        F = self.integer("out_channels")
+        weight_shape = (F, self.integer("in_channels"), *self.kernel_size)
+        shapes = {"weight": weight_shape} | ({"bias": (F,)} if self.flag("bias") else {})
         self.params = {
             name: self.backend.asarray(fan_in_uniform(rng, shape, math.prod(weight_shape[1:])), self.dtype)
             for name, shape in shapes.items()
         }
 
     def forward(self, x, train=False):
-        xp, weight = array_module(x), self.params["weight"]
+        weight = self.params["weight"]
         F, C, KH, KW = weight.shape
         (SH, SW), (PH, PW) = self.stride, self.padding
         self.check_input(x, "N", C, "H", "W")
+        xp = array_module(x)
         if PH or PW:
             x = xp.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
         if x.shape[2] < KH or x.shape[3] < KW:
@@ -62,14 +65,15 @@ class Conv2d(Layer):
         y = weight.reshape(F, -1) @ cols  # (F, H'W'N)
         if "bias" in self.params:
             y = y + self.params["bias"][:, None]
-        return y.reshape(F, H, W, N).transpose(3, 0, 1, 2), (cols, x.shape)
+        return y.reshape(F, H, W, N).transpose(3, 0, 1, 2), (cols, x.shape, (N, F, H, W))
 
     def backward(self, dy, cache):
-        cols, (N, C, H, W) = cache  # H, W with padding
+        cols, (N, C, H, W), y_shape = cache  # H, W with padding
+        self.check_gradient(dy, y_shape)
         weight = self.params["weight"]
         F, _, KH, KW = weight.shape
         (SH, SW), (PH, PW) = self.stride, self.padding
-        dy_h, dy_w = dy.shape[2:]
+        dy_h, dy_w = y_shape[2:]
         dy = dy.transpose(1, 2, 3, 0).reshape(F, -1)  # (F, H'W'N)
         grads = {"weight": (dy @ cols.T).reshape(weight.shape)}
         if "bias" in self.params:

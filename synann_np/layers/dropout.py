@@ -2,8 +2,7 @@
 
 import math
 
-import numpy as np
-
+from ..arguments import generator
 from ..counter_random import keep_mask
 from .base import Layer
 
@@ -20,29 +19,28 @@ class Dropout(Layer):
     The seed is drawn from rng unless it is given. A training loop counts `step` up; with the same step the mask is the
     same.
 
-    Raises: ValueError unless 0 ≤ p ≤ 1.
+    Raises: ValueError, TypeError unless 0 ≤ p ≤ 1, x is float32 or float64, and dy is like x.
     """
 
     draws_masks = True
 
     def __init__(self, p=0.5, *, seed=None, rng=None):
         if seed is None:
-            rng = np.random.default_rng() if rng is None else rng
-            seed = int(rng.integers(2**63))
+            seed = int(generator(type(self).__name__, rng).integers(2**63))
         super().__init__(p=p, seed=seed)
-        if not 0 <= p <= 1:
-            raise ValueError(f"{self}: expected a probability, 0 <= p <= 1")
-        self.p, self.seed = p, seed
-        self.scale = 0.0 if p == 1 else 1 / (1 - p)
+        self.p, self.seed = self.number("p", 0, 1), self.integer("seed", 0)
+        self.scale = 0.0 if p == 1 else 1 / (1 - self.p)
 
     def forward(self, x, train=False, step=0):
+        self.mask_shape(x)  # refuses another x, in evaluation too
         if not train:
-            return x, None
+            return x, (None, x.shape, x.dtype)
         mask = self.mask(x, step)
-        return x * mask, mask
+        return x * mask, (mask, x.shape, x.dtype)
 
     def backward(self, dy, cache):
-        mask = cache
+        mask, *like = cache
+        self.check_gradient(dy, *like)
         return (dy if mask is None else dy * mask), {}
 
     def mask(self, x, step, first_row=0):
@@ -52,6 +50,7 @@ class Dropout(Layer):
         return keep_mask(shape, self.p, self.seed, step, like=x, first=first).astype(x.dtype) * self.scale
 
     def mask_shape(self, x):
+        self.check_input(x, ...)
         return x.shape
 
 

@@ -14,10 +14,10 @@ class Flatten(Layer):
     """
 
     def forward(self, x, train=False):
-        if len(x.shape) < 2:
-            raise ValueError(f"{self}: expected input (N, ...), got {tuple(x.shape)}")
+        self.check_input(x, "N", "C", ...)
         return x.reshape(x.shape[0], math.prod(x.shape[1:])), x.shape
 
     def backward(self, dy, cache):
         x_shape = cache
+        self.check_gradient(dy, (x_shape[0], math.prod(x_shape[1:])))
         return dy.reshape(x_shape), {}

@@ -2,7 +2,7 @@
 
 import math
 
-import numpy as np
+from ..arguments import generator
 
 
 def fan_in_uniform(rng, shape, fan_in):
@@ -15,6 +15,5 @@ def fan_in_uniform(rng, shape, fan_in):
 
     Returns: host array of that shape, float64.
     """
-    rng = np.random.default_rng() if rng is None else rng
     bound = 1 / math.sqrt(fan_in)
-    return rng.uniform(-bound, bound, shape)
+    return generator("fan_in_uniform", rng).uniform(-bound, bound, shape)

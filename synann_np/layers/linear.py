@@ -15,16 +15,16 @@ class Linear(Layer):
         dbias_f    = Σ_n dy_nf              since ∂y_nf/∂bias_f = 1
         dx_nc      = Σ_f dy_nf weight_fc    since ∂y_nf/∂x_nc = weight_fc
 
-    Raises: ValueError, TypeError (forward) if x is not (N, C) or not of the weights' dtype.
+    Raises: ValueError, TypeError if C or F is no integer >= 1, if x is not (N, C) or dy not (N, F), or if one of them
+    is not of the weights' dtype.
     """
 
     def __init__(self, in_features, out_features, bias=True, *, rng=None, dtype="float32", backend="numpy"):
         super().__init__(dtype, backend, in_features=in_features, out_features=out_features, bias=bias)
-        self.in_features = in_features
-        shapes = {"weight": (out_features, in_features)} | ({"bias": (out_features,)} if bias else {})
+        C, F = self.in_features, self.out_features = self.integer("in_features"), self.integer("out_features")
+        shapes = {"weight": (F, C)} | ({"bias": (F,)} if self.flag("bias") else {})
         self.params = {
-            name: self.backend.asarray(fan_in_uniform(rng, shape, in_features), self.dtype)
-            for name, shape in shapes.items()
+            name: self.backend.asarray(fan_in_uniform(rng, shape, C), self.dtype) for name, shape in shapes.items()
         }
 
     def forward(self, x, train=False):
@@ -36,6 +36,7 @@ class Linear(Layer):
 
     def backward(self, dy, cache):
         x = cache
+        self.check_gradient(dy, (len(x), self.out_features))
         grads = {"weight": dy.T @ x}  # (F, C)
         if "bias" in self.params:
             grads["bias"] = dy.sum(axis=0)

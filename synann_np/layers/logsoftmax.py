@@ -16,6 +16,7 @@ class LogSoftmax(Layer):
     """
 
     def forward(self, x, train=False):
+        self.check_input(x, ..., "K")
         xp = array_module(x)
         z = x - x.max(axis=-1, keepdims=True)
         y = z - xp.log(xp.exp(z).sum(axis=-1, keepdims=True))
@@ -23,4 +24,5 @@ class LogSoftmax(Layer):
 
     def backward(self, dy, cache):
         y = cache
+        self.check_gradient(dy, y.shape, y.dtype)
         return dy - array_module(y).exp(y) * dy.sum(axis=-1, keepdims=True), {}

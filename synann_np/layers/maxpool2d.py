@@ -1,7 +1,7 @@
 """Two-dimensional maximum pooling."""
 
 from ..backend import array_module
-from .base import Layer, pair
+from .base import Layer
 
 
 class MaxPool2d(Layer):
@@ -18,13 +18,14 @@ class MaxPool2d(Layer):
     Of equal pixels the first in row-major order wins, as in PyTorch. Ties are no rare case: a constant background
     makes whole windows equal. A NaN wins: it must not be hidden.
 
-    Raises: ValueError (forward) if x is not (N, C, H, W) with at least one whole window.
+    Raises: ValueError, TypeError if K or S is no integer >= 1 or a pair of them, if x is not (N, C, H, W) with at least
+    one whole window, or dy not like y.
     """
 
     def __init__(self, kernel_size, stride=None):
         super().__init__(kernel_size=kernel_size, stride=stride)
-        self.kernel_size = pair(kernel_size)
-        self.stride = self.kernel_size if stride is None else pair(stride)
+        self.kernel_size = self.pair("kernel_size")
+        self.stride = self.kernel_size if stride is None else self.pair("stride")
 
     def forward(self, x, train=False):
         self.check_input(x, "N", "C", "H", "W")
@@ -41,6 +42,7 @@ class MaxPool2d(Layer):
 
     def backward(self, dy, cache):
         winner, x_shape = cache
+        self.check_gradient(dy, winner.shape)
         N, C, H, W = x_shape
         # Batch innermost in memory, as the convolutions beside this layer have it.
         dx = array_module(dy).zeros((C, H, W, N), dy.dtype).transpose(3, 0, 1, 2)

@@ -18,17 +18,16 @@ class Recurrent(Layer):
     gradient passes from a piece to the one before: the state handed on counts as a constant there. That of the last
     state so travels through exactly k steps. None: through all of them.
 
-    Raises: ValueError (constructor) for truncate < 1; ValueError, TypeError (forward) if x is not (N, T, input_size)
-    with T ≥ 1, or not of the weights' dtype.
+    Raises: ValueError, TypeError if a size or truncate is no integer ≥ 1; if x is not (N, T, input_size) with T ≥ 1 or
+    dy not like y, or one of them not of the weights' dtype.
     """
 
     def __init__(self, input_size, hidden_size, return_sequences, truncate, dtype, backend, **config):
         config = {"return_sequences": return_sequences, "truncate": truncate, **config}
         super().__init__(dtype, backend, input_size=input_size, hidden_size=hidden_size, **config)
-        if truncate is not None and truncate < 1:
-            raise ValueError(f"{self}: expected truncate of 1 step or more, or None")
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.return_sequences, self.truncate = return_sequences, truncate
+        self.input_size, self.hidden_size = self.integer("input_size"), self.integer("hidden_size")
+        self.return_sequences = self.flag("return_sequences")
+        self.truncate = None if truncate is None else self.integer("truncate")
 
     def steps_of(self, x):
         """x as (T, N, input_size), contiguous, so that T N rows can be multiplied as one matrix."""
@@ -40,11 +39,16 @@ class Recurrent(Layer):
     @staticmethod
     def product(a, matrix):
         """a_tnk matrix_kh as one product of T N rows: (T, N, K), (K, H) -> (T, N, H)."""
-        return (a.reshape(-1, a.shape[-1]) @ matrix).reshape(*a.shape[:2], -1)
+        T, N, K = a.shape
+        return (a.reshape(T * N, K) @ matrix).reshape(T, N, matrix.shape[1])
 
     def output(self, states):
         """y, from the list of h_t (N, hidden_size)."""
         return array_module(states[0]).stack(states, axis=1) if self.return_sequences else states[-1]
+
+    def check_output_gradient(self, dy, N, T):
+        """Refuse dy unless it has the shape of y."""
+        self.check_gradient(dy, (N, T, self.hidden_size) if self.return_sequences else (N, self.hidden_size))
 
     def output_gradient(self, dy, t, T):
         """dy_t: what the output itself sends back to h_t; 0 where h_t is no output."""

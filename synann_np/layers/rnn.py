@@ -29,15 +29,15 @@ class RNN(Recurrent):
         *, rng=None, dtype="float32", backend="numpy",
     ):  # fmt: skip
         super().__init__(input_size, hidden_size, return_sequences, truncate, dtype, backend)
+        H = self.hidden_size
         shapes = {
-            "weight_ih_l0": (hidden_size, input_size),
-            "weight_hh_l0": (hidden_size, hidden_size),
-            "bias_ih_l0": (hidden_size,),
-            "bias_hh_l0": (hidden_size,),
+            "weight_ih_l0": (H, self.input_size),
+            "weight_hh_l0": (H, H),
+            "bias_ih_l0": (H,),
+            "bias_hh_l0": (H,),
         }
         self.params = {
-            name: self.backend.asarray(fan_in_uniform(rng, shape, hidden_size), self.dtype)
-            for name, shape in shapes.items()
+            name: self.backend.asarray(fan_in_uniform(rng, shape, H), self.dtype) for name, shape in shapes.items()
         }
 
     def forward(self, x, train=False):
@@ -54,6 +54,7 @@ class RNN(Recurrent):
     @np.errstate(under="ignore")  # a gradient that vanishes on its way back is 0
     def backward(self, dy, cache):
         x, states = cache
+        self.check_output_gradient(dy, x.shape[1], len(x))
         xp, T = array_module(dy), len(states)
         W, R, _, _ = self.params.values()
         da = [None] * T

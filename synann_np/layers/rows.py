@@ -13,7 +13,9 @@ class Rows(Layer):
 
     def forward(self, x, train=False):
         self.check_input(x, "N", 1, "H", "W")
-        return x[:, 0], None
+        return x[:, 0], x.shape
 
     def backward(self, dy, cache):
+        N, _, H, W = cache
+        self.check_gradient(dy, (N, H, W))
         return dy[:, None], {}

@@ -17,8 +17,11 @@ class Sigmoid(Layer):
     """
 
     def forward(self, x, train=False):
+        self.check_input(x, ...)
         return logistic(x)  # the value, and its derivative as the cache
 
     @np.errstate(under="ignore")
     def backward(self, dy, cache):
-        return dy * cache, {}
+        slope = cache
+        self.check_gradient(dy, slope.shape, slope.dtype)
+        return dy * slope, {}

@@ -19,10 +19,12 @@ class Softmax(Layer):
     """
 
     def forward(self, x, train=False):
+        self.check_input(x, ..., "K")
         e = array_module(x).exp(x - x.max(axis=-1, keepdims=True))
         y = e / e.sum(axis=-1, keepdims=True)
         return y, y
 
     def backward(self, dy, cache):
         y = cache
+        self.check_gradient(dy, y.shape, y.dtype)
         return y * (dy - (dy * y).sum(axis=-1, keepdims=True)), {}

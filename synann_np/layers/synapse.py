@@ -67,8 +67,8 @@ class SynapseGraph(Layer):
     Arguments: parametrisation: "free", "logistic" (0 < β < 1) or "surprisal" (α > 0 too). train_alpha: False makes
     alpha (or theta) a buffer, which stays as it is.
 
-    Memory: arrays of N n m elements. Raises: ValueError, TypeError (forward) if x is not (N, n), v not (N, m), or one
-    is not of the weights' dtype.
+    Memory: arrays of N n m elements. Raises: ValueError, TypeError if x or dy is not (N, n), v not (N, m), or one of
+    them is not of the weights' dtype.
     """
 
     def __init__(
@@ -77,13 +77,11 @@ class SynapseGraph(Layer):
     ):  # fmt: skip
         config = {"features": features, "inhibitors": inhibitors}
         super().__init__(dtype, backend, **config, parametrisation=parametrisation, train_alpha=train_alpha)
-        if parametrisation not in PARAMETRISATIONS:
-            raise ValueError(f"{self}: expected a parametrisation of {', '.join(PARAMETRISATIONS)}")
-        self.features, self.inhibitors = features, inhibitors
-        self.alpha, self.beta, _ = PARAMETRISATIONS[parametrisation]  # (name, function) each
+        n, m = self.features, self.inhibitors = self.integer("features"), self.integer("inhibitors")
+        self.alpha, self.beta, _ = PARAMETRISATIONS[self.word("parametrisation", PARAMETRISATIONS)]  # (name, function)
         start = self.backend.xp.zeros if self.alpha[0] == "theta" else self.backend.xp.ones
-        (self.params if train_alpha else self.buffers)[self.alpha[0]] = start(features, self.dtype)
-        beta = initial_beta(parametrisation, rng, features, inhibitors)
+        (self.params if self.flag("train_alpha") else self.buffers)[self.alpha[0]] = start(n, self.dtype)
+        beta = initial_beta(parametrisation, rng, n, m)
         self.params[self.beta[0]] = self.backend.asarray(beta, self.dtype)
 
     graph_forward = staticmethod(synapse_graph_forward)  # synann_np.fast puts faster ones of the same signature here
@@ -111,6 +109,7 @@ class SynapseGraph(Layer):
 
     def backward(self, dy, cache):
         """(dx, dv), grads"""
+        self.check_gradient(dy, cache[0].shape)  # x
         dx, dv, dalpha, dbeta = self.graph_backward(dy, cache)
         return (dx, dv), self.gradients(dalpha, dbeta)
 

@@ -21,6 +21,7 @@ import math
 
 import numpy as np
 
+from ..arguments import generator
 from ..backend import array_module
 from .initializers import fan_in_uniform
 from .logistic import logistic
@@ -68,6 +69,5 @@ def initial_beta(parametrisation, rng, n, m):
     raw_of = PARAMETRISATIONS[parametrisation][2]
     if raw_of is None:
         return fan_in_uniform(rng, (n, m), m)
-    rng = np.random.default_rng() if rng is None else rng
     largest = 1 / math.sqrt(m + 1)
-    return rng.uniform(*sorted((raw_of(largest / math.e**2), raw_of(largest))), (n, m))
+    return generator("initial_beta", rng).uniform(*sorted((raw_of(largest / math.e**2), raw_of(largest))), (n, m))

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..arguments import generator
 from ..backend import array_module
 from .composed import Composed
 from .initializers import fan_in_uniform
@@ -48,7 +49,9 @@ class SynapseRNN(Recurrent, Composed):
     ):  # fmt: skip
         config = {"parametrisation": parametrisation, "leak": leak, "train_alpha": train_alpha}
         super().__init__(input_size, hidden_size, return_sequences, truncate, dtype, backend, **config)
-        rng = np.random.default_rng() if rng is None else rng
+        self.flag("leak")
+        input_size, hidden_size = self.input_size, self.hidden_size
+        rng = generator(self, rng)
         options = {"rng": rng, "dtype": dtype, "backend": backend}
         for name, shape in {"weight": (hidden_size, input_size), "bias": (hidden_size,)}.items():
             self.params[name] = self.backend.asarray(fan_in_uniform(rng, shape, input_size), self.dtype)
@@ -82,6 +85,7 @@ class SynapseRNN(Recurrent, Composed):
     @np.errstate(under="ignore")
     def backward(self, dy, cache):
         x, de_du, caches = cache
+        self.check_output_gradient(dy, x.shape[1], len(x))
         xp, T = array_module(dy), len(x)
         graph, (g, dg_dlogit) = self.current_parts()[""], self.leaking_rate()
         de, dalpha, dbeta, dg = [None] * T, 0, 0, 0

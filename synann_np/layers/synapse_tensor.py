@@ -1,5 +1,6 @@
 """Synapse graphs stacked: a synapse tensor with hidden layers."""
 
+from ..arguments import integer
 from ..backend import array_module
 from .composed import Composed
 from .synapse import SynapseGraph
@@ -35,11 +36,12 @@ class SynapseTensor(Composed):
         self, features, hidden=(), parametrisation="free", train_alpha=True,
         *, rng=None, dtype="float32", backend="numpy",
     ):  # fmt: skip
-        hidden = tuple(hidden)
+        hidden = tuple(integer("SynapseTensor", "hidden", units) for units in hidden)
         config = {"features": features, "hidden": hidden}
         super().__init__(dtype, backend, **config, parametrisation=parametrisation, train_alpha=train_alpha)
-        self.features, graphs, width = features, {}, features
-        for name, units in [*((f"hidden{k}", m) for k, m in enumerate(hidden, start=1)), ("output", features)]:
+        width = self.features = self.integer("features")
+        graphs = {}
+        for name, units in [*((f"hidden{k}", m) for k, m in enumerate(hidden, start=1)), ("output", self.features)]:
             graphs[f"{name}."] = SynapseGraph(
                 units, width, parametrisation, train_alpha, rng=rng, dtype=dtype, backend=backend
             )

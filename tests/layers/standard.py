@@ -1,6 +1,7 @@
 """The standard tests: what every layer owes, whatever its formula."""
 
 import numpy as np
+import pytest
 
 from synann_np.gradcheck import check_layer
 
@@ -127,6 +128,42 @@ class LayerTests:
         second = layer.backward(dy2, cache2)
         assert_same_gradients(layer.backward(dy, cache), alone)
         assert_same_gradients(layer.backward(dy2, cache2), second)
+
+    def test_a_gradient_that_is_not_like_y_is_refused_not_broadcast(self, case, train):
+        layer, x, _ = self.build(case)
+        y, cache = layer.forward(x, train=train)
+        wrong = [y[None], y[..., None], y[:0], y.sum(axis=0), y.sum(), np.concatenate([y, y]), y.sum(-1, keepdims=True)]
+        for dy in wrong:
+            if dy.shape != y.shape:
+                with pytest.raises(ValueError, match=r"\): expected dy \(.*, got \("):
+                    layer.backward(dy, cache)
+        for dy in (y.astype("complex128"), y.astype("int64"), y.tolist()):
+            with pytest.raises(TypeError, match="dy"):
+                layer.backward(dy, cache)
+
+    def test_input_that_is_no_array_of_floats_is_refused(self, case, train):
+        layer, x, _ = self.build(case)
+        for wrong in (x.astype("complex128"), x.astype("int64"), x.astype("uint8"), x.astype("float16")):
+            with pytest.raises(TypeError, match=r"\): expected float.* got"):
+                layer.forward(wrong, train=train)
+
+    def test_a_list_is_refused(self, case):
+        layer, x, _ = self.build(case)
+        with pytest.raises(TypeError, match=r"\): input: expected a NumPy or CuPy array, got list"):
+            layer.forward(x.tolist())
+
+    def test_an_empty_batch_gives_an_empty_output_and_zero_gradients(self, case, train):
+        layer, x, _ = self.build(case)
+        if train and self.rows_mix_in_training:
+            with pytest.raises(ValueError, match="training needs more than one value"):
+                layer.forward(x[:0], train=train)
+            return
+        y, cache = layer.forward(x[:0], train=train)
+        assert y.shape == (0, *layer.forward(x, train=train)[0].shape[1:])
+        dx, grads = layer.backward(y, cache)
+        assert dx.shape == x[:0].shape
+        assert {name: g.shape for name, g in grads.items()} == {name: p.shape for name, p in layer.params.items()}
+        assert not any(g.any() for g in grads.values())
 
 
 def run(layer, x, rng, train):

@@ -28,7 +28,7 @@ def test_a_wrong_number_of_axes_is_refused():
 
 @pytest.mark.parametrize(("weights", "x"), [("float32", "float64"), ("float64", "float32"), ("float32", "uint8")])
 def test_input_of_another_dtype_than_the_weights_is_refused(weights, x):
-    with pytest.raises(TypeError, match=f"expected {weights} input as its weights are, got {x}"):
+    with pytest.raises(TypeError, match=f"expected {weights} input, like the weights, got {x}"):
         Linear(3, 5, dtype=weights).forward(np.zeros((2, 3), x))
 
 

@@ -104,5 +104,5 @@ def test_float64_input_of_a_float32_layer_is_refused():
 
 @pytest.mark.parametrize("truncate", [0, -1])
 def test_truncation_to_no_step_is_refused(truncate):
-    with pytest.raises(ValueError, match="truncate of 1 step or more"):
+    with pytest.raises(ValueError, match="expected truncate >= 1"):
         RNN(3, 4, truncate=truncate)

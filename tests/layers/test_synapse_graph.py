@@ -17,6 +17,8 @@ class SideBySide:
         self.params, self.buffers, self.backend = graph.params, graph.buffers, graph.backend
 
     def forward(self, xv, train=False):
+        if isinstance(xv, list):
+            return self.graph.forward(xv, xv)
         n = self.graph.features
         return self.graph.forward(xv[:, :n], xv[:, n:], train)
 

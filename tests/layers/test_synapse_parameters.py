@@ -143,5 +143,7 @@ def test_a_saved_synapse_comes_back_with_its_parametrisation(parametrisation, tr
 
 
 def test_an_unknown_parametrisation_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"'squared'.*: expected a parametrisation of free, logistic, surprisal"):
+    with pytest.raises(
+        ValueError, match=r"'squared'.*: expected parametrisation to be one of free, logistic, surprisal"
+    ):
         Synapse(4, "squared")

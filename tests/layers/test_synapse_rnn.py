@@ -137,7 +137,7 @@ def test_a_wrong_shape_is_refused_not_broadcast(shape):
 
 
 def test_an_unknown_parametrisation_is_refused():
-    with pytest.raises(ValueError, match="expected a parametrisation"):
+    with pytest.raises(ValueError, match="expected parametrisation"):
         SynapseRNN(3, 4, parametrisation="softplus")
 
 
