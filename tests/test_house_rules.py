@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "backend": set(),
     "version": set(),
     "counter_random": {"arguments", "backend"},
-    "data": {"arguments", "backend", "counter_random"},
+    "data": {"arguments", "backend", "counter_random", "storage"},
     "layers": {"arguments", "backend", "counter_random"},
     "losses": {"arguments", "backend"},
     "optim": {"arguments", "backend"},

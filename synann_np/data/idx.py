@@ -7,6 +7,8 @@ import zlib
 
 import numpy as np
 
+from ..storage.regular_file import regular_file
+
 REMEDY = "fetch the file again, or choose another data directory"
 _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTES = 8  # IDX code of the element type
@@ -35,7 +37,7 @@ def read_idx(path):
     a header that lies nor a gzip bomb costs more.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=regular_file) as file:
             packed = file.read(2) == _GZIP_MAGIC
             file.seek(0)
             with gzip.GzipFile(fileobj=file) if packed else file as stream:

@@ -12,9 +12,10 @@ The tests compare both directions with the reference library.
 import json
 import math
 import os
-import stat
 
 import numpy as np
+
+from .regular_file import regular_file
 
 DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "I64": np.dtype("<i8"), "U8": np.dtype("u1")}
 CODES = {dtype: code for code, dtype in DTYPES.items()}
@@ -62,10 +63,7 @@ def read(path):
     Memory grows with the bytes that are really there, and nothing is read before the header has proved to fit them.
     """
     try:
-        # Looked at before it is opened: opening a pipe would wait for a writer.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise CheckpointError(f"{path}: not a file; name the .safetensors file of a model")
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=regular_file) as file:
             size = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
             if size < 8 or length > min(size - 8, LONGEST_HEADER):

@@ -2,8 +2,8 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
+from ..storage.regular_file import read_text
 from .records import EvalRecord, TrainRecord
 
 KINDS = {"train": TrainRecord, "eval": EvalRecord}
@@ -21,7 +21,7 @@ def read_history(path):
     Raises: ValueError naming file and line for a line that is no record; OSError if the file cannot be read.
     """
     records = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         try:
             fields = json.loads(line)
             records.append(KINDS[fields.pop("kind")](**fields))

@@ -6,6 +6,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+from ...storage.regular_file import read_text
 from .options import DEFAULTS, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
 from .recipes import RecipeError, read_recipe, recipe_lines
 
@@ -101,7 +102,7 @@ def _words_of_run(folder, parser):
     if not (folder / "run.json").exists():
         return []  # killed before it was written, or no run at all, which RunFolder refuses
     try:
-        settings = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        settings = json.loads(read_text(folder / "run.json"))
         if not isinstance(settings, dict):
             raise ValueError("no JSON object")
     except (OSError, ValueError, RecursionError) as error:

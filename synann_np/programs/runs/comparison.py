@@ -5,6 +5,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...storage.regular_file import read_text
 from ...train import EvalRecord
 from ...training.history import read_history
 
@@ -36,7 +37,7 @@ def read_run(folder):
         was finished.
     """
     folder = Path(folder)
-    text = (folder / "run.json").read_text(encoding="utf-8")
+    text = read_text(folder / "run.json")
     try:
         settings = json.loads(text)
     except ValueError as error:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ...storage.atomic_file import remove_leftovers
+from ...storage.regular_file import regular_file
 
 try:
     import fcntl
@@ -60,7 +61,7 @@ class RunFolder:
         os.close(self.lock)  # and so unlocks; the file stays, since removing it would race with the next owner
 
     def _take_lock(self):
-        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = regular_file(self.path / ".lock", os.O_RDWR | os.O_CREAT)
         try:
             if fcntl is not None:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from ...storage.regular_file import regular_file
 from ...training.history import to_line
 
 
@@ -24,7 +25,8 @@ class HistoryFile:
         self.digest = hashlib.sha256()
         self.size = 0
         self.pending = b""  # lines that could not be written yet
-        self.file = open(path, "r+b" if Path(path).exists() else "w+b", buffering=0)  # noqa: SIM115
+        mode = "r+b" if Path(path).exists() else "w+b"
+        self.file = open(path, mode, buffering=0, opener=regular_file)  # noqa: SIM115
         kept = self.file.read(size) or b""
         if sha256 not in (None, hashlib.sha256(kept).hexdigest()):
             self.file.close()

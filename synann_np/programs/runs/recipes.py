@@ -3,6 +3,8 @@
 import tomllib
 from pathlib import Path
 
+from ...storage.regular_file import read_text
+
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 
 
@@ -30,8 +32,7 @@ def read_recipe(name):
     """
     path = _path_of(name)
     try:
-        with open(path, "rb") as file:
-            return path, tomllib.load(file)
+        return path, tomllib.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error)[:100].split())
         raise RecipeError(f"{path}: cannot be read ({reason})") from error
