@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "train": {"arguments", "data", "losses", "training"},
     "mathematics": {"arguments", "backend", "layers", "storage"},
     "risk": {"mathematics"},
+    "bridges": GROUND | ENGINE | {"fast", "storage", "training", "train"},
     "fast": GROUND | ENGINE | {"storage", "training", "train"},
     "programs": GROUND | ENGINE | {"fast", "mathematics", "storage", "training", "train"},
 }
@@ -65,13 +66,18 @@ LAZY = {
     "tqdm": {"programs.runs.log"},
 }
 
-# Folders that need an extra to be imported at all, and nobody imports them: the libraries of the extra.
-EXTRAS = {"risk": {"scipy", "sklearn"}}
+# Rooms and bridges that need an extra to be imported at all, and nobody imports them: the libraries of the extra.
+EXTRAS = {"risk": {"scipy", "sklearn"}, "bridges.torch": {"torch"}}
 
 # Modules and folders. The arguments of a program offer it by name.
-MAY_NAME_CUPY = {"backend", "fast.cuda", "programs.command_line"}
+MAY_NAME_CUPY = {"backend", "fast.cuda", "programs.command_line", "bridges.torch.cuda"}
 
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "common", "core", "misc", "helpers"}
+
+
+def extra(module):
+    """The libraries that a module may import at module level besides NumPy."""
+    return next((libraries for place, libraries in EXTRAS.items() if f"{module}.".startswith(f"{place}.")), set())
 
 
 every_file = pytest.mark.parametrize("module", FILES)
@@ -146,7 +152,7 @@ def test_layers_do_not_import_each_other(module):
 def test_at_module_level_only_numpy_is_imported(module):
     for name, at_module_level in imports_of(module):
         top = name.partition(".")[0]
-        if top in sys.stdlib_module_names or top in ("numpy", "synann_np") or top in EXTRAS.get(room(module), ()):
+        if top in sys.stdlib_module_names or top in ("numpy", "synann_np") or top in extra(module):
             continue
         assert not at_module_level, f"{module} imports {name} at module level: import it where it is used"
         assert module in LAZY.get(top, ()), f"{module} imports {name}: LAZY does not allow it"
@@ -164,7 +170,7 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 before = set(sys.modules)
 import importlib
-for name in {[f"synann_np.{name}" for name in FILES if name != "__init__" and room(name) not in EXTRAS]!r}:
+for name in {[f"synann_np.{name}" for name in FILES if name != "__init__" and not extra(name)]!r}:
     importlib.import_module(name)
 tops = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print(*sorted(top for top in tops - sys.stdlib_module_names if not top.startswith("_")))

@@ -1,0 +1,4 @@
+"""synann_np inside other libraries. Each bridge is the only place that names its library, and imported by name.
+
+synann_np.bridges.torch          the synapse as an nn.Module                     extra: torch
+"""
