@@ -45,6 +45,11 @@ class Sequential:
         """What a training loop feeds it: numbers of its dtype, or "uint8", images that it normalises itself."""
         return self.dtype
 
+    @property
+    def normalizes(self):
+        """Whether its first layer is Normalize, which has mean and scale of the data: bytes then come as x / 255."""
+        return any(getattr(layer, "normalizes", False) for layer in list(self.layers.values())[:1])
+
     def forward(self, x, train=False, step=0):
         """All layers in order.
 

@@ -1,22 +1,45 @@
 """The training loop. It prints nothing: it yields records, and whoever iterates shows or stores them."""
 
+import inspect
 import math
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
+from . import arguments
 from .data import batches, epoch_permutation
 from .losses import nll_loss
 from .training.clipping import clip_grad_norm
+from .training.data_set import check_data_set, check_last_batch, scaling
+from .training.evaluation import evaluate, evaluate_set, outputs, predict, predict_proba
 from .training.records import EvalRecord, NonFiniteLoss, TrainRecord
+from .training.run import Run
 from .training.tools import PLAIN
+
+__all__ = [
+    "EvalRecord",
+    "NonFiniteLoss",
+    "TrainRecord",
+    "at_chance",
+    "evaluate",
+    "fit",
+    "outputs",
+    "predict",
+    "predict_proba",
+    "train_step",
+    "train_steps",
+]
 
 
 def fit(
     model, optimizer, train_set, test_set, epochs,
     *, batch_size=100, test_batch_size=1000, seed=5, log_interval=100, step=0, finished=None, tools=PLAIN,
+    loss=nll_loss, metrics=None, callbacks=(),
 ):  # fmt: skip
-    """Train, and evaluate after every epoch.
+    """Train, and evaluate after every epoch: an iterator that works as far as it is iterated.
+
+        for record in fit(model, SGD(0.01), (x_train, labels_train), (x_test, labels_test), epochs=10):
+            print(record)
 
     Whenever a record is yielded, model and optimiser are in the state after `record.step` updates, so they may be
     saved there. The order of the examples and the dropout masks are functions of (seed, epoch, step): to continue a
@@ -24,11 +47,15 @@ def fit(
     EvalRecord the epoch of the record, after a TrainRecord one less).
 
     Arguments:
-        model: Sequential, x (N, 1, 28, 28) -> log probabilities (N, K). If it has methods train_steps and evaluate,
-            with the arguments of the functions below but model and tools, they take the place of these functions
-            (train_steps, which also gets `schedule`, where there are no other tools).
+        model: Sequential, x (N, ...) -> log probabilities (N, K), or what `loss` takes. If it has methods train_steps
+            and evaluate, with the arguments of the functions below but model and tools, they take the place of these
+            functions (train_steps, which also gets `schedule`, where loss and tools are plain).
         optimizer: has step(params, grads).
-        train_set, test_set: (images (N, 28, 28) uint8, labels (N,)), host arrays.
+        train_set: (x, targets) or (x, targets, sample weights). x (N, ...): numbers of any type as the model takes
+            them, cast batch by batch to its dtype; uint8 is for pixels, (N, H, W) or (N, C, H, W): they are scaled to
+            0..1 and normalised by the model's Normalize layer, or by MNIST's mean and standard deviation if it has
+            none. targets: labels (N,), whole numbers in 0..K−1, or what `loss` takes.
+        test_set: the same; None: nothing is evaluated.
         epochs: to end with, counted from the start of the run.
         batch_size, test_batch_size: examples at a time.
         seed: of the order of the examples.
@@ -37,97 +64,101 @@ def fit(
         finished: epochs that were done before, evaluation included. It tells a run cut between the last batch of an
             epoch and its evaluation from one cut after it. None: all epochs whose batches are done.
         tools: TrainingTools: schedule, label smoothing, clipping, average of the weights, augmentation.
+        loss: function of outputs and targets -> value and gradient, see losses;
+            functools.partial(nll_loss, class_weights=...) sets its options.
+        metrics: dict name -> function of all outputs and targets of the test set, see training/metrics.py.
+        callbacks: functions of a record, called before it is yielded; a true result ends the run, see
+            training/callbacks.py.
 
     Yields: TrainRecord for every log_interval-th batch, EvalRecord after every epoch.
 
-    Raises: NonFiniteLoss at a record whose loss is NaN or infinite; on the host at the first batch with NaN.
+    Raises: TypeError, ValueError at the call, before anything is trained: data that are not as above. NonFiniteLoss at
+        a record whose loss is NaN or infinite; on the host at the first batch with NaN.
     """
-    images, labels = _to_backend(model.backend, train_set)
-    test_set = _to_backend(model.backend, test_set)
-    total = len(images)
-    batches_per_epoch = math.ceil(total / batch_size)
+    _check_options(loss, tools, batch_size=batch_size, test_batch_size=test_batch_size, log_interval=log_interval)
+    train_set = check_data_set(model, train_set, loss, "fit: train_set", batch_size)
+    check_last_batch(model, train_set, batch_size)
+    if test_set is not None:
+        test_set = check_data_set(model, test_set, loss, "fit: test_set", test_batch_size)
+    batches_per_epoch = math.ceil(len(train_set) / batch_size)
     finished = step // batches_per_epoch if finished is None else finished
     if not 0 <= step - finished * batches_per_epoch <= batches_per_epoch:
         raise ValueError(f"fit: step {step} is not in epoch {finished + 1} of {batches_per_epoch} batches each")
-    run_steps = partial(train_steps, model, tools=tools)
-    if replace(tools, schedule=None) == PLAIN and hasattr(model, "train_steps"):
+    run_steps = partial(train_steps, model, tools=tools, loss=loss, weights=train_set.weights)
+    is_plain = loss is nll_loss and train_set.weights is None and replace(tools, schedule=None) == PLAIN
+    if is_plain and hasattr(model, "train_steps"):
         run_steps = partial(model.train_steps, schedule=tools.schedule)
-    run_evaluation = getattr(model, "evaluate", partial(evaluate, model))
-    for epoch in range(finished + 1, epochs + 1):
-        done = step - (epoch - 1) * batches_per_epoch  # batches of this epoch
-        order = model.backend.asarray(epoch_permutation(total, seed, epoch))
-        while done < batches_per_epoch:
-            batch = min(math.ceil(done / log_interval) * log_interval, batches_per_epoch - 1)  # the next one to record
-            chosen = order[done * batch_size : (batch + 1) * batch_size]
-            loss = run_steps(optimizer, images, labels, chosen, batch_size, step)
-            step, done = step + batch + 1 - done, batch + 1
-            if batch % log_interval == 0:
-                yield _finite(TrainRecord(epoch, batch, batch * batch_size, total, step, _to_float(model, loss)))
-        with tools.average.in_place() if tools.average else nullcontext():
-            loss, correct = run_evaluation(*test_set, test_batch_size)
-        yield _finite(EvalRecord(epoch, step, loss, correct, len(test_set[0])))
+
+    def records(step):
+        total = len(train_set)
+        for epoch in range(finished + 1, epochs + 1):
+            done = step - (epoch - 1) * batches_per_epoch  # batches of this epoch
+            order = model.backend.asarray(epoch_permutation(total, seed, epoch))
+            while done < batches_per_epoch:
+                batch = min(math.ceil(done / log_interval) * log_interval, batches_per_epoch - 1)  # the next to record
+                chosen = order[done * batch_size : (batch + 1) * batch_size]
+                value = run_steps(optimizer, train_set.x, train_set.targets, chosen, batch_size, step)
+                step, done = step + batch + 1 - done, batch + 1
+                if batch % log_interval == 0:
+                    yield _finite(TrainRecord(epoch, batch, batch * batch_size, total, step, _to_float(model, value)))
+            if test_set is not None:
+                with tools.average.in_place() if tools.average else nullcontext():
+                    found = evaluate_set(model, test_set, test_batch_size, loss, metrics)
+                yield _finite(EvalRecord(epoch, step, *found))
+
+    return Run(records(step), callbacks)
 
 
-def train_steps(model, optimizer, images, labels, order, batch_size, step, tools=PLAIN):
+def train_steps(model, optimizer, images, labels, order, batch_size, step, tools=PLAIN, loss=nll_loss, weights=None):
     """One update by every batch of a part of an epoch. Nothing waits for a device.
 
     Arguments:
-        images (N, 28, 28) uint8, labels (N,): all of them, on the model's backend.
+        images (N, ...), labels (N, ...): all of them, on the model's backend: inputs and targets.
         order: indices of the images to learn from, on the model's backend; the last batch may be a smaller one.
         step: number of the first update.
-        tools: TrainingTools.
+        tools: TrainingTools. loss: as in fit. weights: of the samples, (N,), or None.
 
     Returns: loss of the last batch before its update, a scalar of the backend.
 
     Raises: NonFiniteLoss at the first batch with NaN, on the host.
     """
-    walk = batches(images, labels, batch_size, order, model.input_dtype, tools.augment, step)
+    walk = batches(images, labels, batch_size, order, model.input_dtype, tools.augment, step, scaling(model))
     for number, (x, targets) in enumerate(walk, start=step):
         if tools.schedule:
             optimizer.lr = tools.schedule(number)
+        batch_loss = loss
+        if weights is not None:
+            first = (number - step) * batch_size
+            batch_loss = partial(loss, sample_weights=weights[order[first : first + batch_size]])
         try:
-            loss = train_step(model, optimizer, x, targets, number, tools.label_smoothing, tools.max_norm)
+            value = train_step(
+                model, optimizer, x, targets, number, tools.label_smoothing, tools.max_norm, batch_loss
+            )  # fmt: skip
         except FloatingPointError as error:
             epoch = number // math.ceil(len(images) / batch_size) + 1
             raise NonFiniteLoss(_advice("NaN", epoch, number)) from error
         if tools.average:
             tools.average.update()
-    return loss
+    return value
 
 
-def train_step(model, optimizer, x, labels, step, label_smoothing=0.0, max_norm=None):
+def train_step(model, optimizer, x, labels, step, label_smoothing=0.0, max_norm=None, loss=nll_loss):
     """One update of the model by one batch: forward, loss, backward, optimiser.
 
     Arguments:
         x, labels: a batch on the model's backend.
         step: number of the update, selects the dropout masks.
-        label_smoothing, max_norm: as in TrainingTools.
+        label_smoothing, max_norm: as in TrainingTools. loss: as in fit.
 
     Returns: loss before the update, a scalar of the backend.
     """
-    log_probs, caches = model.forward(x, train=True, step=step)
-    loss, dlog_probs = nll_loss(log_probs, labels, label_smoothing)
-    _, grads = model.backward(dlog_probs, caches)
+    outputs, caches = model.forward(x, train=True, step=step)
+    value, doutputs = loss(outputs, labels, label_smoothing) if label_smoothing else loss(outputs, labels)
+    _, grads = model.backward(doutputs, caches)
     if max_norm is not None:
         grads, _ = clip_grad_norm(grads, max_norm)
     optimizer.step(model.params, grads)
-    return loss
-
-
-def evaluate(model, images, labels, batch_size=1000):
-    """Mean loss and number of right answers of a model in evaluation mode.
-
-    Arguments: images (N, 28, 28) uint8, labels (N,), on the model's backend.
-
-    Returns: loss (float), correct (int). A device is waited for once, at the end.
-    """
-    losses, correct = 0.0, 0
-    for x, targets in batches(images, labels, batch_size, dtype=model.input_dtype):
-        log_probs, _ = model.forward(x)
-        loss, _ = nll_loss(log_probs, targets)
-        losses = losses + loss * len(targets)
-        correct = correct + (log_probs.argmax(axis=1) == targets).sum()
-    return _to_float(model, losses) / len(images), int(model.backend.to_host(correct))
+    return value
 
 
 def at_chance(record, classes=10):
@@ -135,9 +166,11 @@ def at_chance(record, classes=10):
     return record.accuracy < 1.5 / classes
 
 
-def _to_backend(backend, data_set):
-    images, labels = data_set
-    return backend.asarray(images), backend.asarray(labels, dtype="int64")
+def _check_options(loss, tools, **counts):
+    for name, value in counts.items():
+        arguments.integer("fit", name, value)
+    if tools.label_smoothing and "label_smoothing" not in inspect.signature(loss).parameters:
+        raise ValueError(f"fit: label_smoothing {tools.label_smoothing}, but the loss has no such argument")
 
 
 def _to_float(model, scalar):

@@ -45,6 +45,7 @@ def every_layer(rng, dtype="float32"):
     options = {"rng": rng, "dtype": dtype}
     inner = Sequential([("conv", Conv2d(3, 2, (3, 1), (2, 1), (1, 0), False, **options)), ("relu", ReLU())], dtype)
     layers = [
+        ("normalize", Normalize(1, dtype=dtype)),
         ("conv", Conv2d(1, 3, 3, padding=1, **options)),
         ("bn", BatchNorm2d(3, 1e-3, 0.2, **options)),
         ("drop", Dropout2d(0.25, rng=rng)),

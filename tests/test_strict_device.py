@@ -19,6 +19,7 @@ from synann_np.layers import (
     Linear,
     LogSoftmax,
     MaxPool2d,
+    Normalize,
     ReLU,
     Rows,
     Sigmoid,
@@ -192,6 +193,7 @@ LAYERS = {
     "Dropout": (lambda **o: Dropout(0.3, rng=o["rng"]), (4, 5)),
     "Dropout of everything": (lambda **o: Dropout(1.0, rng=o["rng"]), (4, 5)),
     "Dropout2d": (lambda **o: Dropout2d(0.5, rng=o["rng"]), (4, 5, 3, 2)),
+    "Normalize": (lambda **o: Normalize(5, **o), (4, 5, 3)),
     "Flatten": (lambda **o: Flatten(), (4, 5, 3, 2)),
 }
 

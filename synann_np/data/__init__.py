@@ -1,6 +1,6 @@
 """Data sets: files to arrays, arrays to batches, images to other images."""
 
-from .batches import CLASSES, MEAN, STD, batches, class_counts, epoch_permutation, normalise, split_validation
+from .batches import CLASSES, MEAN, STD, batches, class_counts, epoch_permutation, normalise, split_validation, to_input
 from .idx import DataError, read_idx
 from .mnist import SIDE, load_mnist
 
@@ -17,4 +17,5 @@ __all__ = [
     "normalise",
     "read_idx",
     "split_validation",
+    "to_input",
 ]

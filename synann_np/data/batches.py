@@ -39,29 +39,46 @@ def normalise(images, dtype="float32", mean=MEAN, std=STD):
     """Scale bytes to about zero mean and unit variance: (x / 255 − mean) / std.
 
     Arguments:
-        images (N, H, W): uint8, on either backend.
+        images (N, H, W) or (N, C, H, W): uint8, on either backend.
 
     Returns:
-        (N, 1, H, W) of `dtype` on the same backend, with the batch innermost in memory: transposed to
-        (1, H, W, N) it is C-contiguous, so that the inner loops of the layers are long.
+        (N, C, H, W) of `dtype` on the same backend, C = 1 for (N, H, W), with the batch innermost in memory: transposed
+        to (C, H, W, N) it is C-contiguous, so that the inner loops of the layers are long.
 
     Raises:
-        ValueError: not uint8 (pixels that are normalised already, say), or not three-dimensional.
+        ValueError: not uint8 (pixels that are normalised already, say), or of other dimensions.
     """
-    if images.ndim != 3 or images.dtype != "uint8":
-        raise ValueError(f"normalise needs uint8 images (N, H, W), got {images.dtype} {images.shape}")
-    x = images.transpose(1, 2, 0).astype(dtype, order="C")  # (H, W, N)
-    x /= 255.0  # in place throughout: whatever mean and std are, the dtype stays
-    x -= mean
-    x /= std
-    return x[None].transpose(3, 0, 1, 2)  # (N, 1, H, W)
+    if images.ndim not in (3, 4) or images.dtype != "uint8":
+        raise ValueError(
+            f"normalise needs uint8 images (N, H, W) or (N, C, H, W), got {images.dtype} {tuple(images.shape)}"
+        )
+    return to_input(images, dtype, mean, std)
 
 
-def batches(images, labels, batch_size, permutation=None, dtype="float32", augment=None, step=0):
-    """Iterate over normalised batches; the last one holds the rest.
+def to_input(x, dtype="float32", mean=MEAN, std=STD):
+    """Rows of a data set as a model takes them: bytes are pixels and scaled as by `normalise`, other numbers are cast.
+
+    Arguments: x (N, ...): uint8 images (N, H, W) become (N, 1, H, W). mean, std: of bytes only.
+
+    Returns: (N, ...) of `dtype`, on the same backend; with more than two axes the batch is innermost in memory.
+    """
+    pixels = x.dtype == "uint8"
+    if pixels and x.ndim == 3:
+        x = x[:, None]
+    inner = (*range(1, x.ndim), 0) if x.ndim > 2 else tuple(range(x.ndim))
+    x = x.transpose(inner).astype(dtype, order="C")
+    if pixels:
+        x /= 255.0  # in place throughout: whatever mean and std are, the dtype stays
+        x -= mean
+        x /= std
+    return x.transpose(x.ndim - 1, *range(x.ndim - 1)) if x.ndim > 2 else x
+
+
+def batches(images, labels, batch_size, permutation=None, dtype="float32", augment=None, step=0, scaling=(MEAN, STD)):
+    """Iterate over batches as a model takes them; the last one holds the rest.
 
     Arguments:
-        images (N, H, W) uint8, labels (N,): on one backend.
+        images (N, ...): uint8 images (N, H, W) or (N, C, H, W), or other numbers; labels (N, ...): on one backend.
         batch_size: at least 1.
         permutation: integer indices on the same backend, in the order wanted (fewer than N walk through a
             part). Their range is not checked: a GPU wraps wrong ones around silently. None walks in order.
@@ -69,9 +86,10 @@ def batches(images, labels, batch_size, permutation=None, dtype="float32", augme
             them as they are.
         step: of the first batch; it counts up.
         dtype: of x. "uint8" leaves the bytes as they are, for a model that normalises them itself.
+        scaling: mean and standard deviation of the pixels of uint8 images, see `normalise`.
 
     Yields:
-        x (batch_size, 1, H, W) as of `normalise`, or bytes (batch_size, H, W); labels (batch_size,)
+        x (batch_size, ...) as of `to_input`, or bytes (batch_size, H, W); labels (batch_size, ...)
 
     Raises:
         ValueError: at once, not at the first batch: lengths that differ, batch_size below 1, indices that
@@ -90,8 +108,8 @@ def batches(images, labels, batch_size, permutation=None, dtype="float32", augme
             chosen = slice(start, start + batch_size)
             if permutation is not None:
                 chosen = permutation[chosen]
-            pixels = images[chosen] if augment is None else augment(images[chosen], step + number)
-            yield (pixels if dtype == "uint8" else normalise(pixels, dtype)), labels[chosen]
+            rows = images[chosen] if augment is None else augment(images[chosen], step + number)
+            yield (rows if dtype == "uint8" else to_input(rows, dtype, *scaling)), labels[chosen]
 
     return walk()
 

@@ -8,6 +8,7 @@ from .flatten import Flatten
 from .linear import Linear
 from .logsoftmax import LogSoftmax
 from .maxpool2d import MaxPool2d
+from .normalize import Normalize
 from .relu import ReLU
 from .rnn import RNN
 from .rows import Rows
@@ -29,6 +30,7 @@ __all__ = [
     "Linear",
     "LogSoftmax",
     "MaxPool2d",
+    "Normalize",
     "ReLU",
     "Rows",
     "Sigmoid",

@@ -31,6 +31,7 @@ class _Checked:
     def __init__(self, name, layer, first, last):
         self.name, self.layer, self.first, self.last = name, layer, first, last
         self.params, self.buffers, self.draws_masks = layer.params, layer.buffers, layer.draws_masks
+        self.normalizes = getattr(layer, "normalizes", False)
 
     def __repr__(self):
         return f"checked {self.layer!r}"

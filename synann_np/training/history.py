@@ -12,7 +12,8 @@ KINDS = {"train": TrainRecord, "eval": EvalRecord}
 def to_line(record):
     """A TrainRecord or EvalRecord as one line of JSON. Floats keep all their digits: equal runs, equal bytes."""
     kind = next(kind for kind, cls in KINDS.items() if isinstance(record, cls))
-    return json.dumps({"kind": kind, **asdict(record)}) + "\n"
+    fields = {name: value for name, value in asdict(record).items() if name != "metrics" or value}
+    return json.dumps({"kind": kind, **fields}) + "\n"
 
 
 def read_history(path):

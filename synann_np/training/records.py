@@ -1,6 +1,6 @@
 """What a training loop yields: the loss of a batch, the result of an epoch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,23 @@ class TrainRecord:
 
 @dataclass(frozen=True)
 class EvalRecord:
-    """Mean loss and number of right answers over a whole set, at the end of an epoch (after `step` updates)."""
+    """Mean loss and number of right answers over a whole set, at the end of an epoch (after `step` updates).
+
+    correct is None where the targets are no labels; total is the number of rows, those of an ignored label left out;
+    metrics holds the value of every metric by its name.
+    """
 
     epoch: int
     step: int
     loss: float
-    correct: int
+    correct: int | None
     total: int
+    metrics: dict = field(default_factory=dict)
 
     @property
     def accuracy(self):
-        return self.correct / self.total
+        """Share of right answers, or None where the targets are no labels."""
+        return None if self.correct is None else self.correct / self.total
 
 
 class NonFiniteLoss(ArithmeticError):

@@ -6,7 +6,8 @@ import numpy as np
 
 from ...optim import SGD
 from ...sequential import Sequential
-from ...train import evaluate, train_steps
+from ...train import train_steps
+from ...training.evaluation import evaluate_by_batches
 from ...training.tools import TrainingTools
 from .announcement import print_to_stderr
 from .arrays import PARAM_SIZE, parameter_views
@@ -47,7 +48,7 @@ class CudaModel(Sequential):
 
     def train_steps(self, optimizer, images, labels, order, batch_size, step, schedule=None):
         """As train.train_steps with TrainingTools(schedule)."""
-        if refusal := self.refusal(optimizer):
+        if refusal := self.refusal(optimizer, images):
             self.tell_once(refusal)
             tools = TrainingTools(schedule=schedule)
             return train_steps(self, optimizer, images, labels, order, batch_size, step, tools)
@@ -68,15 +69,17 @@ class CudaModel(Sequential):
 
     def evaluate(self, images, labels, batch_size=1000):
         """As train.evaluate. batch_size is of no account."""
-        if images.shape[1:] != (28, 28):
-            return evaluate(self, images, labels, batch_size)
+        if images.shape[1:] != (28, 28) or images.dtype != "uint8":
+            return evaluate_by_batches(self, images, labels, batch_size)
         self.adopt_model()
         if self.evaluation is None or self.evaluation[0] is not images or self.evaluation[1] is not labels:
             self.evaluation = images, labels, Evaluation(self.backend, self.launcher, self.state, images, labels)
         return self.evaluation[2].run()
 
-    def refusal(self, optimizer):
-        """Why the kernels cannot do this optimiser's step, or None."""
+    def refusal(self, optimizer, images):
+        """Why the kernels cannot do this optimiser's step on these images, or None."""
+        if images.shape[1:] != (28, 28) or images.dtype != "uint8":
+            return f"the CUDA kernels read uint8 images (N, 28, 28), not {images.dtype} {tuple(images.shape)}"
         if type(optimizer) is not SGD:
             return f"the CUDA kernels know SGD, not {type(optimizer).__name__}"
         if not getattr(optimizer, "decay_vectors", True) and optimizer.weight_decay:
