@@ -22,6 +22,7 @@ from synann_np.layers import (
     Linear,
     LogSoftmax,
     MaxPool2d,
+    Normalize,
     ReLU,
     Rows,
     Sigmoid,
