@@ -79,9 +79,3 @@ def test_the_mark_finds_a_slip(path):
     assert right in code
     with pytest.raises(AssertionError):
         run(code.replace(right, wrong), namespace)
-
-
-def test_links_lead_somewhere():
-    for path in [*FILES, LESSONS / "README.md", LESSONS / "solutions.md"]:
-        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", path.read_text()):
-            assert target.startswith("http") or (path.parent / target).exists(), f"{path.name}: {target}"
