@@ -122,7 +122,8 @@ def train_steps(model, optimizer, images, labels, order, batch_size, step, tools
 
     Raises: NonFiniteLoss at the first batch with NaN, on the host.
     """
-    walk = batches(images, labels, batch_size, order, model.input_dtype, tools.augment, step, scaling(model))
+    divide = getattr(model, "batches", batches)  # of distributed.DataParallel: the rows of this process
+    walk = divide(images, labels, batch_size, order, model.input_dtype, tools.augment, step, scaling(model))
     for number, (x, targets) in enumerate(walk, start=step):
         if tools.schedule:
             optimizer.lr = tools.schedule(number)
@@ -152,13 +153,24 @@ def train_step(model, optimizer, x, labels, step, label_smoothing=0.0, max_norm=
 
     Returns: loss before the update, a scalar of the backend.
     """
-    outputs, caches = model.forward(x, train=True, step=step)
-    value, doutputs = loss(outputs, labels, label_smoothing) if label_smoothing else loss(outputs, labels)
-    _, grads = model.backward(doutputs, caches)
+    batch_loss = partial(loss, label_smoothing=label_smoothing) if label_smoothing else loss
+    # distributed.DataParallel sums the gradients of all processes.
+    value, grads = getattr(model, "gradients", partial(gradients, model))(x, labels, step, batch_loss)
     if max_norm is not None:
-        grads, _ = clip_grad_norm(grads, max_norm)
+        grads, _ = getattr(model, "clip_grad_norm", clip_grad_norm)(grads, max_norm)
     optimizer.step(model.params, grads)
     return value
+
+
+def gradients(model, x, labels, step, loss=nll_loss):
+    """Forward, loss and backward of a batch in training. Arguments: as train_step's.
+
+    Returns: loss, a scalar of the backend; the gradients of the parameters, dict name -> array.
+    """
+    outputs, caches = model.forward(x, train=True, step=step)
+    value, doutputs = loss(outputs, labels)
+    _, grads = model.backward(doutputs, caches)
+    return value, grads
 
 
 def at_chance(record, classes=10):

@@ -31,11 +31,12 @@ class Dropout(Layer):
         self.p, self.seed = self.number("p", 0, 1), self.integer("seed", 0)
         self.scale = 0.0 if p == 1 else 1 / (1 - self.p)
 
-    def forward(self, x, train=False, step=0):
+    def forward(self, x, train=False, step=0, first_row=0):
+        """first_row: number of the first row of x, if x is a part of a batch."""
         self.mask_shape(x)  # refuses another x, in evaluation too
         if not train:
             return x, (None, x.shape, x.dtype)
-        mask = self.mask(x, step)
+        mask = self.mask(x, step, first_row)
         return x * mask, (mask, x.shape, x.dtype)
 
     def backward(self, dy, cache):

@@ -14,7 +14,8 @@ class TrainingTools:
     label_smoothing: in the training loss, see nll_loss; evaluation is without it.
     max_norm: the gradients are clipped to this norm, see clip_grad_norm; None: they are not.
     average: WeightAverage of the model: moved after every step, and evaluated in the place of the weights.
-    augment: function of (images (N, 28, 28) uint8, step) -> images like them, for training only, see augment.py.
+    augment: function of (images (N, 28, 28) uint8, step) -> images like them, for training only, see augment.py;
+        distributed training passes first_row too.
     """
 
     schedule: Callable | None = None

@@ -12,6 +12,7 @@ enum { BLOCK = 512, COLUMNS = 16 }; /* values summed in REAL before they are add
 struct norm_job {
     int64_t C, M;
     int by_columns, relu, batch_statistics;
+    int64_t M_of_all; /* values of a channel of the whole batch, if this is a part of it and its sums are given; else 0 */
     const REAL *x, *dy, *y, *weight, *bias;
     REAL *mean, *var, *out, *dweight, *dbias;
     double eps;
@@ -55,6 +56,7 @@ static void forward_part(void *of, int64_t part, int64_t seat)
         if (job->by_columns) { SUM(squares, (x[at] - mean[k]) * (x[at] - mean[k])) }
         else { REAL of_row = mean[0]; SUM(squares, (x[at] - of_row) * (x[at] - of_row)) }
         for (int64_t k = 0; k < width; k++) job->var[first + k] = squares[k] / job->M;
+        if (!y) return;
     }
     for (int64_t k = 0; k < width; k++) {
         scale[k] = job->weight[first + k] / sqrt(job->var[first + k] + job->eps);
@@ -70,7 +72,7 @@ static void forward_part(void *of, int64_t part, int64_t seat)
     }
 }
 
-/* mean, var (C): of the batch, written, with batch_statistics; else read. */
+/* mean, var (C): of the batch, written, with batch_statistics; else read. With y = 0 nothing else is computed. */
 void forward(int64_t threads, int64_t C, int64_t M, int64_t by_columns, int64_t relu, int64_t batch_statistics, double eps,
              const REAL *x, const REAL *weight, const REAL *bias, REAL *mean, REAL *var, REAL *y)
 {
@@ -90,7 +92,9 @@ static void backward_part(void *of, int64_t part, int64_t seat)
     for (int64_t k = 0; k < width; k++)
         mean[k] = job->mean[first + k], s[k] = 1 / sqrt(job->var[first + k] + job->eps);
 #define D (job->relu && !(y[at] > 0) ? 0 : dy[at])
-    if (job->by_columns) {
+    if (job->M_of_all)
+        for (int64_t k = 0; k < width; k++) dbias[k] = job->dbias[first + k], dweight[k] = job->dweight[first + k] / s[k];
+    else if (job->by_columns) {
         SUM(dbias, D)
         SUM(dweight, D * (x[at] - mean[k]))
     } else {
@@ -98,13 +102,14 @@ static void backward_part(void *of, int64_t part, int64_t seat)
         SUM(dbias, D)
         SUM(dweight, D * (x[at] - a))
     }
+    double M = job->M_of_all ? job->M_of_all : job->M;
     for (int64_t k = 0; k < width; k++) {
-        job->dbias[first + k] = dbias[k];
-        job->dweight[first + k] = dweight[k] * s[k];
+        if (!job->M_of_all) job->dbias[first + k] = dbias[k], job->dweight[first + k] = dweight[k] * s[k];
         slope[k] = job->weight[first + k] * s[k];
-        level[k] = job->batch_statistics ? dbias[k] / job->M : 0;
-        along[k] = job->batch_statistics ? dweight[k] * s[k] * s[k] / job->M : 0;
+        level[k] = job->batch_statistics ? dbias[k] / M : 0;
+        along[k] = job->batch_statistics ? dweight[k] * s[k] * s[k] / M : 0;
     }
+    if (!dx) return;
     if (job->by_columns) { EACH(dx[at] = slope[k] * (D - level[k] - (x[at] - mean[k]) * along[k])) }
     else {
         REAL a = mean[0], b = slope[0], c = level[0], d = along[0];
@@ -112,13 +117,14 @@ static void backward_part(void *of, int64_t part, int64_t seat)
     }
 }
 
-/* y: of forward, read with relu only. */
+/* y: of forward, read with relu only. dx = 0: only dweight and dbias are computed. M_of_all > 0: they are given, those of a
+batch of M_of_all values a channel, of which this is a part, and only dx is computed. */
 void backward(int64_t threads, int64_t C, int64_t M, int64_t by_columns, int64_t relu, int64_t batch_statistics,
-              double eps, const REAL *x, const REAL *dy, const REAL *y, const REAL *weight, REAL *mean, REAL *var, REAL *dx,
-              REAL *dweight, REAL *dbias)
+              int64_t M_of_all, double eps, const REAL *x, const REAL *dy, const REAL *y, const REAL *weight, REAL *mean,
+              REAL *var, REAL *dx, REAL *dweight, REAL *dbias)
 {
     struct norm_job job = {.C = C, .M = M, .by_columns = by_columns, .relu = relu, .batch_statistics = batch_statistics,
-                           .x = x, .dy = dy, .y = y, .weight = weight, .mean = mean, .var = var, .out = dx,
+                           .M_of_all = M_of_all, .x = x, .dy = dy, .y = y, .weight = weight, .mean = mean, .var = var, .out = dx,
                            .dweight = dweight, .dbias = dbias, .eps = eps};
     run_parts(backward_part, &job, by_columns ? (C + COLUMNS - 1) / COLUMNS : C, threads);
 }

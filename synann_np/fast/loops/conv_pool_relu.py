@@ -57,7 +57,7 @@ class ConvPoolReLU(Layer):
         self.threads, self.input_gradient = threads, input_gradient
         self.compiled = {}  # (C, H, W) -> loops, or None
 
-    def forward(self, x, train=False, step=0):
+    def forward(self, x, train=False, step=0, first_row=0):
         self.conv.check_input(x, "N", self.conv.params["weight"].shape[1], "H", "W")
         weight_shape = self.params["weight"].shape
         F, _, KH, KW = weight_shape
@@ -71,10 +71,10 @@ class ConvPoolReLU(Layer):
             self.compiled[size] = kernels_for(self.conv, x)
         kernels = self.compiled.get(size)
         if kernels is None:
-            return self.plain_forward(x, train, step)
+            return self.plain_forward(x, train, step, first_row)
         m = None
         if train and self.dropout is not None:
-            keep = keep_mask((N, F, 1, 1), self.dropout.p, self.dropout.seed, step, like=x)
+            keep = keep_mask((N, F, 1, 1), self.dropout.p, self.dropout.seed, step, like=x, first=first_row * F)
             m = keep.astype(x.dtype) * self.dropout.scale
         x = whole_strides(x)
         y = np.empty((N, F, (H - KH + 1) // 2, (W - KW + 1) // 2), x.dtype)
@@ -83,12 +83,13 @@ class ConvPoolReLU(Layer):
         check_memory(kernels.forward(self.threads, N, *strided(x), *map(address, arrays)))
         return y, (kernels, x, m, won, weight_shape)
 
-    def plain_forward(self, x, train, step):
+    def plain_forward(self, x, train, step, first_row):
         """The layers one by one."""
         layers = [layer for layer in (self.conv, self.dropout, *self.after) if layer is not None]
         caches = []
         for layer in layers:
-            x, cache = layer.forward(x, train, step) if layer.draws_masks else layer.forward(x, train)
+            which = (step, first_row) if layer.draws_masks else ()
+            x, cache = layer.forward(x, train, *which)
             caches.append((layer, cache))
         return x, (None, caches)
 

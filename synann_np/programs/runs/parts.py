@@ -31,7 +31,7 @@ def make_tools(args, model, batches_per_epoch):
 
 
 def make_augment(args, batches_per_epoch):
-    """Function of (images, step) for TrainingTools, or None.
+    """Function of (images, step, first_row=0) for TrainingTools, or None.
 
     It leaves the last plain_epochs alone. An image that was turned or shifted was interpolated, and is a little
     blurred: a network that never sees a sharp one is less sure of them than of blurred ones.
@@ -39,7 +39,7 @@ def make_augment(args, batches_per_epoch):
     augment, last = to_augment(args.augment, args.seed), (args.epochs - args.plain_epochs) * batches_per_epoch
     if augment is None or not args.plain_epochs:
         return augment
-    return lambda images, step: augment(images, step) if step < last else images
+    return lambda images, step, first_row=0: augment(images, step, first_row) if step < last else images
 
 
 def make_schedule(args, batches_per_epoch):
