@@ -11,8 +11,6 @@ import math
 import os
 import shlex
 from contextlib import closing, nullcontext, suppress
-from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +25,7 @@ from ..training.check_finite import check_finite
 from ..training.history import read_history
 from ..version import __version__
 from .pictures.training import training_curves
-from .process import status_of
+from .process import one_line, status_of
 from .runs.arguments import describe_settings, parse_arguments, to_json
 from .runs.folder import RunFolder
 from .runs.identity import run_identity
@@ -37,13 +35,15 @@ from .runs.parts import make_optimizer, make_tools, schedule_epochs
 from .runs.save_interval import to_interval
 from .runs.saver import RunSaver
 from .runs.stop_signals import StopSignals
-from .runs.training_state import out_of_patience
+from .runs.training_state import check_best, out_of_patience
+from .standard_streams import UNREAD, stay_when_unread
 
 
 def main(argv=None, prog="train_mnist"):
     """The program. Returns: its exit status."""
     args = parse_arguments(argv, __doc__, prog)
-    return status_of(prog, train, args, prog)
+    with stay_when_unread(), np.errstate(all="ignore"):  # numbers that are not finite end a run with a line of its own
+        return status_of(prog, train, args, prog)
 
 
 def train(args, prog):
@@ -54,13 +54,9 @@ def train(args, prog):
     if args.validation:
         train_set, watched = split_validation(*train_set, args.validation)
         test_name = "Validation"
-    if len(train_set[0]) % args.batch_size == 1:
-        raise DataError(
-            f"the last of the batches would hold one image, of which batch-norm can take no variance: "
-            f"choose a --batch-size that does not leave 1 of {len(train_set[0])}"
-        )
     args.threads = threads_of_run(args)
     model = MODELS[args.model](args.seed, args.dtype, backend)
+    check_batches(model, len(train_set[0]), args.batch_size)
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
     optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
     settings = {key: getattr(args, key) for key in HYPERPARAMETERS} | {"schedule_epochs": schedule_epochs(args)}
@@ -68,47 +64,60 @@ def train(args, prog):
     found = fast.working_compiler() if in_c else None
     compiler = found and str(found)
     identity = run_identity(settings | {"C compiler": compiler}, model, data)
-    out = args.out or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     saving = {
-        "average": tools.average, "interval": to_interval(args.save_every), "stop_on_error": args.stop_if_unsaved,
-        "warn": complain,
+        "average": tools.average, "interval": to_interval(args.save_every), "needs_best": args.keep == "best",
+        "stop_on_error": args.stop_if_unsaved, "warn": complain,
     }  # fmt: skip
     with (
-        RunFolder(out, args.resume is not None, args.overwrite) as folder,
+        RunFolder(args.out, args.resume is not None, args.overwrite)
+        if args.out
+        else RunFolder.named_by_date("runs") as folder,
         closing(RunSaver(folder, model, optimizer, identity, batches_per_epoch, **saving)) as saver,
         StopSignals(announce_stop) as stop,
     ):
-        if args.resume is None:
-            saver.start()
-        else:
+        if args.resume is not None:
             for note in saver.resume(args.accept_changes):
                 complain(f"Resumed, though not the same run: {note}")
-            print(f"Resumed {out} after {saver.finished} epochs and {saver.step} steps")
+            print(f"Resumed {folder.path} after {saver.finished} epochs and {saver.step} steps")
+            if saver.finished >= args.epochs:
+                print(f"The run is finished: --epochs {saver.finished + 1} or more would train on")
         versions = {"synann_np": __version__, "numpy": np.__version__, "backend": backend.name}
         versions["C compiler"] = compiler
+        # First of all files: a run that is killed is continued with its own settings.
         write_atomically(folder.settings, to_json(args, **versions).encode())
+        if args.resume is None:
+            saver.start()
         print("\n".join(describe_settings(args)))
         run = fit(
             runner(model, args), optimizer, train_set, watched, args.epochs,
             batch_size=args.batch_size, test_batch_size=args.test_batch_size, seed=args.seed,
             log_interval=args.log_interval, step=saver.step, finished=saver.finished, tools=tools,
         )  # fmt: skip
-        follow(run, saver, stop, test_name, args)
+        unread = follow(run, saver, stop, test_name, args)
         saved = saver.save_if_new()
         stopped_early = out_of_patience(saver.finished, saver.best_epoch, args.patience)
-        if stop.received and saver.finished < args.epochs and not stopped_early:
+        if (stop.received or unread) and saver.finished < args.epochs and not stopped_early:
             state = "saved" if saved else "NOT saved: what follows the last save is lost"
-            print(f"Stopped after {saver.finished} epochs and {saver.step} steps, {state}. {continuation(prog, out)}")
-            return 128 + stop.received
-
+            resuming = continuation(prog, folder.path)
+            print(f"Stopped after {saver.finished} epochs and {saver.step} steps, {state}. {resuming}")
+            return 128 + stop.received if stop.received else UNREAD
         if stopped_early:
             print(f"Stopped early: no better epoch since epoch {saver.best_epoch}")
         if args.validation:
-            print("\n".join(describe(final_test(model, tools.average, test_set, saver, args), "Test")))
-        title = f"{args.model} on {args.data_dir or 'MNIST'}, seed {args.seed}"
-        training_curves(read_history(folder.history), folder.curves, title)
-    print(f"Model, history and curves: {out}")
+            saved &= print_final_test(model, tools.average, test_set, saver, args)
+        draw_curves(folder, f"{args.model} on {args.data_dir or 'MNIST'}, seed {args.seed}")
+    print(f"Model, history and curves: {folder.path}")
     return 0 if saved else 2
+
+
+def check_batches(model, images, batch_size):
+    """Raises: DataError if a batch would hold one image, of which batch-norm can take no variance."""
+    normalised = any(name.endswith("running_var") for name in model.buffers)
+    if normalised and 1 in (min(batch_size, images), images % batch_size):
+        raise DataError(
+            "a batch would hold one image, of which batch-norm can take no variance: choose a --batch-size of 2 or "
+            f"more that does not leave 1 of {images}"
+        )
 
 
 def threads_of_run(args):
@@ -129,14 +138,31 @@ def runner(model, args):
     return fast.compile(model, args.threads, input_gradient=False)
 
 
-def final_test(model, average, test_set, saver, args):
-    """The one look at the test set of a run that watched a validation split: with the last weights, or the best."""
+def print_final_test(model, average, test_set, saver, args):
+    """The one look at the test set of a run that watched a validation split: with the last weights, or the best.
+
+    Returns: False if the best weights are not there, so that nothing was tested.
+    """
     if args.keep == "best" and saver.best_epoch:
+        problem = check_best(saver.folder.best, saver.best_epoch)
+        if problem:
+            complain(f"No weights to test: {problem}")
+            return False
         print(f"Weights of epoch {saver.best_epoch}, the best on the validation split")
         model, average = load(saver.folder.best, model.backend), None
     with average.in_place() if average else nullcontext():
         loss, correct = evaluate(model, *(model.backend.asarray(a) for a in test_set), args.test_batch_size)
-    return EvalRecord(saver.finished, saver.step, loss, correct, len(test_set[0]))
+    record = EvalRecord(saver.finished, saver.step, loss, correct, len(test_set[0]))
+    print("\n".join(describe(record, "Test")))
+    return True
+
+
+def draw_curves(folder, title):
+    """The picture of the run. What fails here is a warning: the run is saved."""
+    try:
+        training_curves(read_history(folder.history), folder.curves, title)
+    except Exception as error:  # of a library that draws, any
+        complain(f"Warning: {folder.curves} is not drawn ({one_line(error)})")
 
 
 def continuation(prog, out):

@@ -68,6 +68,11 @@ def save(path, model, optimizer=None, training=None, average=None):
     Raises: OSError if the file cannot be written (the old one is then untouched), TypeError for a layer that could not
         be loaded again.
     """
+    write_atomically(path, to_bytes(model, optimizer, training, average))
+
+
+def to_bytes(model, optimizer=None, training=None, average=None):
+    """The content of the file that `save` writes. Arguments and errors as there."""
     tensors = model.state_dict()
     texts = {
         "format": FORMAT,
@@ -86,7 +91,7 @@ def save(path, model, optimizer=None, training=None, average=None):
     if training is not None:
         texts["training"] = _to_json(training)
     texts["sha256"] = _checksum(tensors, texts)
-    write_atomically(path, encode(tensors, texts))
+    return encode(tensors, texts)
 
 
 def load(path, backend="numpy"):

@@ -1,6 +1,9 @@
 """The folder of one run: which files it holds, and that only one process writes to it."""
 
+import itertools
 import os
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from ...storage.atomic_file import remove_leftovers
@@ -22,8 +25,11 @@ class RunFolder:
         run.json            the settings
         history.jsonl       every record
         last.safetensors    the state of training at the last save
-        best.safetensors    the same after the best epoch so far
+        best.safetensors    the same after the best epoch so far: on the validation split, without one on the test set
         curves.png
+
+    A run that ends with an exception before `begin` is called leaves nothing behind, and an old run that it was to
+    replace is there again.
 
     Arguments:
         path: the folder; made if need be.
@@ -43,12 +49,28 @@ class RunFolder:
         self.last = self.path / "last.safetensors"
         self.best = self.path / "best.safetensors"
         self.curves = self.path / "curves.png"
+        self.files = [self.settings, self.history, self.last, self.best, self.curves]
         self.lock = None
+        self.made = False  # by this run
+        self.begun = resume  # there are results to keep
+
+    @classmethod
+    def named_by_date(cls, parent):
+        """A new folder in `parent`, whose name nobody else was given: a second run of the same second gets "...-2"."""
+        name = datetime.now().strftime("%Y%m%d-%H%M%S")
+        for number in itertools.count(1):
+            folder = cls(Path(parent) / (name if number == 1 else f"{name}-{number}"))
+            with suppress(FileExistsError):
+                folder.path.mkdir(parents=True)
+                folder.made = True
+                return folder
 
     def __enter__(self):
         if self.resume and not self.path.is_dir():
             raise RunFolderError(f"{self.path}: no such folder, so no run to continue; leave out --resume to start one")
-        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.path.is_dir():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.made = True
         self.lock = self._take_lock()
         try:
             self._make_room()
@@ -57,8 +79,27 @@ class RunFolder:
             raise
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, kind, *exception):
+        with suppress(OSError):
+            if kind is not None and not self.begun:
+                self._undo()
+            else:
+                self.begin()
         os.close(self.lock)  # and so unlocks; the file stays, since removing it would race with the next owner
+
+    def begin(self):
+        """There are results from now on: nothing is undone, and a run that was replaced is gone."""
+        self.begun = True
+        for path in self.files:
+            _aside(path).unlink(missing_ok=True)
+
+    def check_nothing_began(self):
+        """Raises: RunFolderError if files tell of a run that has begun here."""
+        began = self.history.exists() and b"\n" in self.history.read_bytes()
+        if began or self.best.exists():
+            raise RunFolderError(
+                f"{self.last}: is gone, and with it the state of the run; put it back, or start anew with --overwrite"
+            )
 
     def _take_lock(self):
         descriptor = regular_file(self.path / ".lock", os.O_RDWR | os.O_CREAT)
@@ -78,10 +119,11 @@ class RunFolder:
         return descriptor
 
     def _make_room(self):
-        files = [self.settings, self.history, self.last, self.best, self.curves]
-        for path in files:
+        for path in self.files:
             remove_leftovers(path)
-        present = [path for path in files if path.exists()]
+            if _aside(path).exists():  # of a run that was killed before its first record
+                _aside(path).replace(path)
+        present = [path for path in self.files if path.exists()]
         if self.resume or not present:
             return
         if not self.overwrite:
@@ -90,4 +132,18 @@ class RunFolder:
                 "continue it with --resume, replace it with --overwrite, or choose another --out"
             )
         for path in present:
-            path.unlink()
+            path.replace(_aside(path))
+
+    def _undo(self):
+        for path in self.files:
+            path.unlink(missing_ok=True)
+            if _aside(path).exists():
+                _aside(path).replace(path)
+        if self.made:
+            (self.path / ".lock").unlink(missing_ok=True)
+            self.path.rmdir()
+
+
+def _aside(path):
+    """Where a file of a run that is being replaced waits until the new run has a result."""
+    return path.with_name(f".replaced-{path.name}")

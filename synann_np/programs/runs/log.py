@@ -4,6 +4,7 @@ import sys
 import time
 
 from ...train import EvalRecord, at_chance
+from ..standard_streams import take_failure
 from .training_state import out_of_patience
 
 CHANCE_WARNING = """\
@@ -12,12 +13,16 @@ dead) or far too low, images and labels that do not belong together, or data tha
 
 
 def follow(run, saver, stop, test_name, args):
-    """Show and save the records of a run, until it ends, has lost its patience or got a signal."""
+    """Show and save the records of a run, until it ends, has lost its patience, got a signal, or nobody reads its log.
+
+    Returns: whether nobody reads it.
+    """
     from tqdm import tqdm
 
     if out_of_patience(saver.finished, saver.best_epoch, args.patience):
-        return  # a resumed run that had stopped here
+        return False  # a resumed run that had stopped here
     epochs = args.epochs
+    lost = None
     finished_before, started = saver.finished, time.perf_counter()
     batches = saver.batches_per_epoch
     with tqdm(total=epochs * batches, initial=saver.step, unit="batch", disable=None, leave=False) as bar:
@@ -30,10 +35,16 @@ def follow(run, saver, stop, test_name, args):
                 tqdm.write(time_left(seconds, record.epoch, epochs), file=sys.stdout)
                 if record.epoch == 1 and at_chance(record):
                     tqdm.write(CHANCE_WARNING, file=sys.stderr)
-            sys.stdout.flush()
             saver.after(record)
+            failure = take_failure()
+            if isinstance(failure, BrokenPipeError):
+                return True
+            if failure and not lost:
+                complain(f"Warning: standard output cannot be written ({failure.strerror}); training goes on")
+            lost = lost or failure
             if stop.received or out_of_patience(saver.finished, saver.best_epoch, args.patience):
                 break
+    return False
 
 
 def describe(record, test_name):

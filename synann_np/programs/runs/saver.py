@@ -4,12 +4,13 @@ import time
 
 import numpy as np
 
-from ...storage.checkpoint import CheckpointError, read_checkpoint, restore_optimizer, save
+from ...storage.atomic_file import write_atomically
+from ...storage.checkpoint import CheckpointError, read_checkpoint, restore_optimizer, to_bytes
 from ...train import EvalRecord, NonFiniteLoss
 from .history_file import HistoryFile
 from .identity import differences
 from .save_interval import Interval
-from .training_state import training_state
+from .training_state import check_best, training_state
 
 
 class NotSaved(OSError):
@@ -25,6 +26,7 @@ class RunSaver:
         identity: dict of JSON values, from run_identity.
         batches_per_epoch: of this run.
         interval: Interval between saves, every epoch by default. The best epoch so far is saved whenever it happens.
+        needs_best: the best weights are asked for, so a run that has lost them is not resumed unawares.
         stop_on_error: raise NotSaved when a save fails; otherwise warn and go on.
         warn: function of a line.
         clock: function returning seconds.
@@ -32,11 +34,13 @@ class RunSaver:
 
     def __init__(
         self, folder, model, optimizer, identity, batches_per_epoch,
-        *, average=None, interval=None, stop_on_error=False, warn=print, clock=time.monotonic,
+        *, average=None, interval=None, needs_best=False, stop_on_error=False, warn=print, clock=time.monotonic,
     ):  # fmt: skip
         self.folder, self.model, self.optimizer, self.average = folder, model, optimizer, average
         self.identity, self.batches_per_epoch = identity, batches_per_epoch
         self.interval, self.stop_on_error, self.warn, self.clock = interval or Interval(), stop_on_error, warn, clock
+        self.needs_best = needs_best
+        self.unsaved_best = None  # the content of `best` that could not be written yet
         self.step = self.finished = self.best_correct = self.best_epoch = 0
         self.saved = None  # step and finished at the last save that succeeded
         self.saved_at = clock()
@@ -52,9 +56,10 @@ class RunSaver:
 
         Returns: list of str: what differs from the run that was saved, if accepted.
 
-        Raises: CheckpointError: the file is bad, or something differs and is not accepted.
+        Raises: CheckpointError: a file is bad or gone, or something differs and is not accepted.
         """
         if not self.folder.last.exists():
+            self.folder.check_nothing_began()
             self.start()
             return ["nothing was saved here yet: starting from the beginning"]
         checkpoint = read_checkpoint(self.folder.last)
@@ -76,7 +81,7 @@ class RunSaver:
             setattr(self.optimizer, key, value)
         for key in ("step", "finished", "best_correct", "best_epoch"):
             setattr(self, key, state[key])
-        notes = list(changes.values())
+        notes = [*changes.values(), *self._take_up_best(accept_changes)]
         if state["batches_per_epoch"] != self.batches_per_epoch:
             self.step = self.finished * self.batches_per_epoch
             notes.append(f"an epoch has other batches now: epoch {self.finished + 1} begins again")
@@ -92,42 +97,54 @@ class RunSaver:
 
         Raises: NonFiniteLoss: the weights are not finite, so the last good checkpoint is kept. NotSaved.
         """
+        if not self.folder.begun:
+            self.folder.begin()
         self.step = record.step
         self.finished = record.epoch if isinstance(record, EvalRecord) else record.epoch - 1
         self._try(lambda: self.history.add(record), self.folder.history)
         if isinstance(record, EvalRecord) and record.correct > self.best_correct:
-            # Before last: killed in between, the run resumes earlier and finds the same best again.
             self.best_correct, self.best_epoch = record.correct, record.epoch
-            self.save(self.folder.best)
-            self.save()
+            self.save(new_best=True)
         elif self.interval.is_over(record, self.clock() - self.saved_at):
             self.save()
 
-    def save(self, path=None):
-        """Save the state of training (into last). Returns: whether it succeeded. Raises: as after."""
+    def save(self, new_best=False):
+        """Save the state of training into `last`; before that into `best`, if it is the best or an earlier one could
+        not be saved. Returns: whether both are saved. Raises: as after.
+        """
         for name, a in self.model.state_dict().items():
             if not np.isfinite(a).all():
                 raise NonFiniteLoss(
                     f"{name} is not finite after {self.step} steps: training stopped, the last good checkpoint is kept."
                     " Try a smaller learning rate; --check-finite names the layer where it begins"
                 )
-        path = path or self.folder.last
-        succeeded = self._try(lambda: self._write(path), path)
-        if path == self.folder.last:
-            self.saved_at = self.clock()
-            self.saved = (self.step, self.finished) if succeeded else self.saved
-        return succeeded
+        self._try(self.history.sync, self.folder.history)
+        content = self._content()
+        if new_best:
+            self.unsaved_best = content
+        # Before last: killed in between, the run resumes earlier and finds the same best again.
+        if self.unsaved_best is not None and self._write(self.folder.best, self.unsaved_best):
+            self.unsaved_best = None
+        if self._write(self.folder.last, content):
+            self.saved = self.step, self.finished
+        self.saved_at = self.clock()
+        return self._is_saved()
 
     def save_if_new(self):
         """Save unless the state is saved already. Returns: whether it is saved now. Raises: as after."""
-        return self.saved == (self.step, self.finished) or self.save()
+        return self._is_saved() or self.save()
 
     def close(self):
         if self.history is not None:
             self.history.close()
 
-    def _write(self, path):
-        self.history.sync()
+    def _is_saved(self):
+        return self.saved == (self.step, self.finished) and self.unsaved_best is None
+
+    def _write(self, path, content):
+        return self._try(lambda: write_atomically(path, content), path)
+
+    def _content(self):
         training = {
             "step": self.step,
             "finished": self.finished,
@@ -138,7 +155,21 @@ class RunSaver:
             "history_sha256": self.history.sha256,
             "identity": self.identity,
         }
-        save(path, self.model, self.optimizer, training, self.average)
+        return to_bytes(self.model, self.optimizer, training, self.average)
+
+    def _take_up_best(self, accept_changes):
+        """Check `best` against the state. Returns: list of notes, as resume."""
+        problem = check_best(self.folder.best, self.best_epoch)
+        if problem is None:
+            return []
+        if self.finished == self.best_epoch:  # `last` is that epoch
+            self.unsaved_best = self.folder.last.read_bytes()
+            self._write(self.folder.best, self.unsaved_best)
+            return [f"{problem}; written again from {self.folder.last.name}"]
+        if self.needs_best and not accept_changes:
+            raise CheckpointError(f"{problem}; put it back, or add --accept-changes to choose among the epochs to come")
+        self.best_correct = self.best_epoch = 0
+        return [f"{problem}; the best is chosen among the epochs to come"]
 
     def _restore_average(self, checkpoint):
         if self.average is None:

@@ -1,6 +1,6 @@
 """Where a run stood when it was saved, checked; and whether early stopping ends it there."""
 
-from ...storage.safetensors_file import CheckpointError
+from ...storage.checkpoint import CheckpointError, read_checkpoint
 
 NUMBERS = ("step", "finished", "best_correct", "best_epoch", "batches_per_epoch", "history_size")
 
@@ -22,6 +22,20 @@ def training_state(checkpoint):
     ):
         raise CheckpointError(f"{checkpoint.path}: holds a model but no state of training; start a new run")
     return state
+
+
+def check_best(path, best_epoch):
+    """What is wrong with the file of the best epoch so far, None if nothing is.
+
+    A file of a later epoch is right: the run was killed between two saves, and will come to that epoch again.
+    """
+    if not best_epoch:
+        return None
+    try:
+        found = training_state(read_checkpoint(path))["best_epoch"]
+    except CheckpointError as error:
+        return str(error)
+    return None if found >= best_epoch else f"{path}: of epoch {found}, but the best was epoch {best_epoch}"
 
 
 def out_of_patience(finished, best_epoch, patience):
