@@ -127,7 +127,7 @@ def test_a_run_killed_twenty_times_ends_with_the_files_of_the_uninterrupted_run(
             cut_in_epoch.add((out / "history.jsonl").read_bytes().count(b"\n") // 4)
         arguments = ["--resume", out]
         if not (out / "run.json").exists():
-            arguments = [*settings(data, 25), "--out", out, *(["--resume"] if out.is_dir() else [])]
+            arguments = [*settings(data, 25), "--out", out]
     code, _, err = finish(*arguments)
     assert code == 0, err
     assert contents(out) == whole

@@ -357,7 +357,8 @@ def test_a_folder_that_holds_a_run_is_refused_unless_asked(tmp_path):
     assert contents(tmp_path) == before
     (tmp_path / "mine.txt").write_text("kept")
     with RunFolder(tmp_path, overwrite=True):
-        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "mine.txt"]
+        assert not any((tmp_path / name).exists() for name in before)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "mine.txt"]
 
 
 def test_resuming_where_nothing_is_is_refused(tmp_path):

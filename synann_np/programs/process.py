@@ -18,9 +18,11 @@ def run_program(main):
     except KeyboardInterrupt:
         status = INTERRUPTED
     failure = take_failure()
-    if failure is not None and not status:
+    if isinstance(failure, BrokenPipeError):
+        return status or UNREAD
+    if failure is not None:
         complain("standard output", one_line(failure))
-        status = UNREAD if isinstance(failure, BrokenPipeError) else REFUSED
+        return status or REFUSED
     return status
 
 

@@ -46,10 +46,11 @@ def stay_when_unread():
 
 def take_failure():
     """The OSError of the first write to standard output that failed since the last call, None without one."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
     raw = _raw(sys.stdout)
     if raw is None:
         return None
-    sys.stdout.flush()
     failure, raw.failure = raw.failure, None
     return failure
 

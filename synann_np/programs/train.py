@@ -8,9 +8,7 @@ synann train --resume runs/mine       continue a run that was stopped or killed
 """
 
 import math
-import os
-import shlex
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing
 
 import numpy as np
 
@@ -19,31 +17,31 @@ from ..backend import get_backend
 from ..data import DataError, load_mnist, split_validation
 from ..models import MODELS
 from ..storage.atomic_file import write_atomically
-from ..storage.checkpoint import load
-from ..train import EvalRecord, evaluate, fit
+from ..train import fit
 from ..training.check_finite import check_finite
-from ..training.history import read_history
 from ..version import __version__
-from .pictures.training import training_curves
-from .process import one_line, status_of
+from .process import status_of
 from .runs.arguments import describe_settings, parse_arguments, to_json
+from .runs.finish import draw_curves, print_final_test
 from .runs.folder import RunFolder
 from .runs.identity import run_identity
-from .runs.log import complain, describe, follow
+from .runs.log import announce_stop, complain, continuation, follow
 from .runs.options import HYPERPARAMETERS
 from .runs.parts import make_optimizer, make_tools, schedule_epochs
 from .runs.save_interval import to_interval
 from .runs.saver import RunSaver
 from .runs.stop_signals import StopSignals
-from .runs.training_state import check_best, out_of_patience
-from .standard_streams import UNREAD, stay_when_unread
+from .runs.training_state import out_of_patience
+from .standard_streams import UNREAD, stay_when_unread, take_failure
 
 
 def main(argv=None, prog="train_mnist"):
     """The program. Returns: its exit status."""
     args = parse_arguments(argv, __doc__, prog)
     with stay_when_unread(), np.errstate(all="ignore"):  # numbers that are not finite end a run with a line of its own
-        return status_of(prog, train, args, prog)
+        status = status_of(prog, train, args, prog)
+        unread = isinstance(take_failure(), BrokenPipeError)  # another failure has been warned of
+        return status or (UNREAD if unread else 0)
 
 
 def train(args, prog):
@@ -136,42 +134,3 @@ def runner(model, args):
         return model
     fast.tune_process()
     return fast.compile(model, args.threads, input_gradient=False)
-
-
-def print_final_test(model, average, test_set, saver, args):
-    """The one look at the test set of a run that watched a validation split: with the last weights, or the best.
-
-    Returns: False if the best weights are not there, so that nothing was tested.
-    """
-    if args.keep == "best" and saver.best_epoch:
-        problem = check_best(saver.folder.best, saver.best_epoch)
-        if problem:
-            complain(f"No weights to test: {problem}")
-            return False
-        print(f"Weights of epoch {saver.best_epoch}, the best on the validation split")
-        model, average = load(saver.folder.best, model.backend), None
-    with average.in_place() if average else nullcontext():
-        loss, correct = evaluate(model, *(model.backend.asarray(a) for a in test_set), args.test_batch_size)
-    record = EvalRecord(saver.finished, saver.step, loss, correct, len(test_set[0]))
-    print("\n".join(describe(record, "Test")))
-    return True
-
-
-def draw_curves(folder, title):
-    """The picture of the run. What fails here is a warning: the run is saved."""
-    try:
-        training_curves(read_history(folder.history), folder.curves, title)
-    except Exception as error:  # of a library that draws, any
-        complain(f"Warning: {folder.curves} is not drawn ({one_line(error)})")
-
-
-def continuation(prog, out):
-    """The command that resumes the run."""
-    command = prog if " " in prog else f"python scripts/{prog}.py"
-    return f"Continue: {command} --resume {shlex.quote(str(out))}"
-
-
-def announce_stop(received):
-    """Straight to the descriptor: a signal may arrive in the middle of a print."""
-    with suppress(OSError):
-        os.write(2, f"\n{received.name}: saving at the next line of the log (Ctrl-C again: stop at once)\n".encode())

@@ -86,8 +86,7 @@ def to_bytes(model, optimizer=None, training=None, average=None):
     if optimizer is not None:
         numbers = {key: value for key, value in vars(optimizer).items() if not isinstance(value, dict)}
         texts["optimizer"] = _to_json({"class": type(optimizer).__name__, "numbers": numbers})
-        for key, name, a in _optimizer_arrays(optimizer):
-            tensors[f"{OPTIMIZER}{key}.{name}"] = model.backend.to_host(a)
+        tensors |= {f"{OPTIMIZER}{k}.{name}": model.backend.to_host(a) for k, name, a in _optimizer_arrays(optimizer)}
     if training is not None:
         texts["training"] = _to_json(training)
     texts["sha256"] = _checksum(tensors, texts)
@@ -106,8 +105,7 @@ def load(path, backend="numpy"):
     Raises: CheckpointError (a ValueError): the file is missing, no model, damaged, or of a newer version.
         BackendError: the backend cannot run here.
     """
-    backend = get_backend(backend)
-    return read_checkpoint(path).build(backend)
+    return read_checkpoint(path).build(get_backend(backend))
 
 
 def read_checkpoint(path):

@@ -99,8 +99,10 @@ def _folder_to_resume(args, parser):
 
 
 def _words_of_run(folder, parser):
+    if not folder.is_dir():
+        return []  # RunFolder refuses it
     if not (folder / "run.json").exists():
-        return []  # killed before it was written, or no run at all, which RunFolder refuses
+        parser.error(f"argument --resume: {folder} has no run.json, so its settings are not known; start a new run")
     try:
         settings = json.loads(read_text(folder / "run.json"))
         if not isinstance(settings, dict):

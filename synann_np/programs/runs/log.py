@@ -1,7 +1,10 @@
 """What a run of training prints: the lines of the published log, a bar on a terminal, and warnings."""
 
+import os
+import shlex
 import sys
 import time
+from contextlib import suppress
 
 from ...train import EvalRecord, at_chance
 from ..standard_streams import take_failure
@@ -70,3 +73,15 @@ def complain(text):
     from tqdm import tqdm
 
     tqdm.write(text, file=sys.stderr)
+
+
+def continuation(prog, out):
+    """The command that resumes the run."""
+    command = prog if " " in prog else f"python scripts/{prog}.py"
+    return f"Continue: {command} --resume {shlex.quote(str(out))}"
+
+
+def announce_stop(received):
+    """Straight to the descriptor: a signal may arrive in the middle of a print."""
+    with suppress(OSError):
+        os.write(2, f"\n{received.name}: saving at the next line of the log (Ctrl-C again: stop at once)\n".encode())

@@ -5,12 +5,11 @@ import time
 import numpy as np
 
 from ...storage.atomic_file import write_atomically
-from ...storage.checkpoint import CheckpointError, read_checkpoint, restore_optimizer, to_bytes
+from ...storage.checkpoint import to_bytes
 from ...train import EvalRecord, NonFiniteLoss
 from .history_file import HistoryFile
-from .identity import differences
+from .resume import take_up
 from .save_interval import Interval
-from .training_state import check_best, training_state
 
 
 class NotSaved(OSError):
@@ -58,39 +57,7 @@ class RunSaver:
 
         Raises: CheckpointError: a file is bad or gone, or something differs and is not accepted.
         """
-        if not self.folder.last.exists():
-            self.folder.check_nothing_began()
-            self.start()
-            return ["nothing was saved here yet: starting from the beginning"]
-        checkpoint = read_checkpoint(self.folder.last)
-        state = training_state(checkpoint)
-        changes = differences(state["identity"], self.identity)
-        if changes and not accept_changes:
-            raise CheckpointError(
-                f"{self.folder.path}: cannot be continued as the same run: {'; '.join(changes.values())} "
-                "(add --accept-changes to continue all the same)"
-            )
-        wanted = {key: value for key, value in vars(self.optimizer).items() if key in changes}
-        try:
-            self.model.load_state_dict(checkpoint.state)
-            restore_optimizer(checkpoint, self.optimizer, self.model)
-            self._restore_average(checkpoint)
-        except ValueError as error:
-            raise CheckpointError(f"{self.folder.last}: does not fit this run ({error})") from error
-        for key, value in wanted.items():
-            setattr(self.optimizer, key, value)
-        for key in ("step", "finished", "best_correct", "best_epoch"):
-            setattr(self, key, state[key])
-        notes = [*changes.values(), *self._take_up_best(accept_changes)]
-        if state["batches_per_epoch"] != self.batches_per_epoch:
-            self.step = self.finished * self.batches_per_epoch
-            notes.append(f"an epoch has other batches now: epoch {self.finished + 1} begins again")
-        try:
-            self.history = HistoryFile(self.folder.history, state["history_size"], state["history_sha256"])
-        except ValueError as error:
-            raise CheckpointError(f"{error}; put the right one there, or start a new run") from error
-        self.saved = self.step, self.finished
-        return notes
+        return take_up(self, accept_changes)
 
     def after(self, record):
         """Note a record, and save if it is time. model and optimizer must be in the state after record.step updates.
@@ -118,16 +85,17 @@ class RunSaver:
                     f"{name} is not finite after {self.step} steps: training stopped, the last good checkpoint is kept."
                     " Try a smaller learning rate; --check-finite names the layer where it begins"
                 )
-        self._try(self.history.sync, self.folder.history)
+        synced = self._try(self.history.sync, self.folder.last)  # a checkpoint refers to the lines before it
         content = self._content()
-        if new_best:
-            self.unsaved_best = content
-        # Before last: killed in between, the run resumes earlier and finds the same best again.
-        if self.unsaved_best is not None and self._write(self.folder.best, self.unsaved_best):
-            self.unsaved_best = None
-        if self._write(self.folder.last, content):
-            self.saved = self.step, self.finished
+        self.unsaved_best = content if new_best else self.unsaved_best
         self.saved_at = self.clock()
+        if not synced:
+            return False
+        # Before last: killed in between, the run resumes earlier and finds the same best again.
+        if self.unsaved_best is not None and self.write(self.folder.best, self.unsaved_best):
+            self.unsaved_best = None
+        if self.write(self.folder.last, content):
+            self.saved = self.step, self.finished
         return self._is_saved()
 
     def save_if_new(self):
@@ -141,7 +109,8 @@ class RunSaver:
     def _is_saved(self):
         return self.saved == (self.step, self.finished) and self.unsaved_best is None
 
-    def _write(self, path, content):
+    def write(self, path, content):
+        """Replace a file of the folder. Returns: whether it succeeded. Raises: NotSaved."""
         return self._try(lambda: write_atomically(path, content), path)
 
     def _content(self):
@@ -156,28 +125,6 @@ class RunSaver:
             "identity": self.identity,
         }
         return to_bytes(self.model, self.optimizer, training, self.average)
-
-    def _take_up_best(self, accept_changes):
-        """Check `best` against the state. Returns: list of notes, as resume."""
-        problem = check_best(self.folder.best, self.best_epoch)
-        if problem is None:
-            return []
-        if self.finished == self.best_epoch:  # `last` is that epoch
-            self.unsaved_best = self.folder.last.read_bytes()
-            self._write(self.folder.best, self.unsaved_best)
-            return [f"{problem}; written again from {self.folder.last.name}"]
-        if self.needs_best and not accept_changes:
-            raise CheckpointError(f"{problem}; put it back, or add --accept-changes to choose among the epochs to come")
-        self.best_correct = self.best_epoch = 0
-        return [f"{problem}; the best is chosen among the epochs to come"]
-
-    def _restore_average(self, checkpoint):
-        if self.average is None:
-            return
-        if checkpoint.weights:
-            self.average.restore(checkpoint)
-        else:  # the run had none, and the change was accepted
-            self.average.reset()
 
     def _try(self, write, path):
         try:
