@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synann_np.gradcheck import check_layer, numeric_gradient
-from synann_np.layers import BatchNorm1d, Conv2d, Linear, LogSoftmax, MaxPool2d, ReLU, Softmax, Synapse
+from synann_np.layers import BatchNorm1d, Conv2d, Dropout, Linear, LogSoftmax, MaxPool2d, ReLU, Softmax, Synapse
 
 SQUARE = (3, 3)  # so that a transposed gradient has the right shape
 
@@ -233,3 +233,132 @@ def test_numeric_gradient_sees_every_element_of_a_strided_view(rng):
     weights = rng.standard_normal(whole.shape)
     gradient = numeric_gradient(lambda: float((weights * whole).sum()), a)
     np.testing.assert_allclose(gradient, weights[::2, ::3], rtol=1e-8)
+
+
+# The other promises of a layer
+
+
+class Own:
+    """A layer of a user, from scratch: an elementwise function and its slope."""
+
+    def __init__(self, function, slope):
+        self.function, self.slope, self.params = function, slope, {}
+
+    def __repr__(self):
+        return "Own"
+
+    def forward(self, x, train=False):
+        return self.function(x), x
+
+    def backward(self, dy, cache):
+        return dy * self.slope(cache), {}
+
+
+def double(a):
+    return a * 2
+
+
+def two(a):
+    return a * 0 + 2
+
+
+def test_a_small_wrong_element_beside_a_large_one_is_caught(rng):
+    """An error of 1e-3 is 1e-9 of the largest element."""
+    factor, wrong = np.array([1e6, 1.0, 1.0]), np.array([1e6, 1.0, 1.001])
+    for slope in (factor, wrong):
+        layer = Own(lambda x: x * factor.astype(x.dtype), lambda x, slope=slope: slope.astype(x.dtype))
+        if slope is factor:
+            check_layer(layer, rng.standard_normal((2, 3)), rng)
+            continue
+        with pytest.raises(AssertionError, match=r"dx is wrong at \(0, 2\)"):
+            check_layer(layer, rng.standard_normal((2, 3)), rng)
+
+
+def test_an_infinite_numeric_gradient_is_no_proof(rng):
+    layer = Own(lambda x: np.where(x > 1, np.inf, x).astype(x.dtype), two)
+    with pytest.raises(AssertionError, match="the numeric gradient of x is not finite"):
+        check_layer(layer, np.ones((1, 2)), rng)
+
+
+def test_a_layer_that_mixes_rows_and_does_not_say_so_is_named(rng):
+    class Centre(Own):
+        def forward(self, x, train=False):
+            return x - x.mean(axis=0), None
+
+        def backward(self, dy, cache):
+            return dy - dy.mean(axis=0), {}
+
+    layer = Centre(None, None)
+    with pytest.raises(AssertionError, match="mixes_rows = True"):
+        check_layer(layer, rng.standard_normal((4, 3)), rng)
+    with pytest.raises(AssertionError, match="mixes_rows = True"):
+        check_layer(layer, rng.standard_normal((1, 3)), rng)  # one row alone would hide it
+    layer.mixes_rows = True
+    check_layer(layer, rng.standard_normal((4, 3)), rng)
+
+
+def test_a_layer_whose_masks_do_not_depend_on_the_step_is_named(rng):
+    masks = np.random.default_rng(0)
+
+    class Noisy(Own):
+        def forward(self, x, train=False):
+            mask = masks.integers(0, 2, x.shape).astype(x.dtype)
+            return x * mask, mask
+
+        def backward(self, dy, cache):
+            return dy * cache, {}
+
+    with pytest.raises(AssertionError, match=r"the same call gave another y.*draws_masks = True"):
+        check_layer(Noisy(None, None), rng.standard_normal((4, 3)), rng)
+
+
+def test_dropout_is_checked_with_its_mask(rng):
+    check_layer(Dropout(0.5, seed=3), rng.standard_normal((4, 3)), rng, train=True)
+
+
+@pytest.mark.parametrize(
+    ("function", "slope", "name"),
+    [
+        (lambda x: x * np.float64(2), two, "y"),
+        (double, lambda x: np.full(x.shape, 2.0), "dx"),
+        (lambda x: (x * 2).astype("float32"), two, "y"),
+    ],
+    ids=["a-numpy-constant", "a-gradient", "float32-always"],
+)
+def test_a_layer_that_changes_the_dtype_is_named(function, slope, name, rng):
+    check_layer(Own(double, two), rng.standard_normal((2, 3)), rng)
+    with pytest.raises(AssertionError, match=f"Own: float(32|64) in, but {name} is float"):
+        check_layer(Own(function, slope), rng.standard_normal((2, 3)), rng)
+
+
+def test_the_dtype_of_a_layer_with_weights_is_checked_in_a_copy(rng):
+    class Promoting(Linear):
+        def backward(self, dy, cache):
+            dx, grads = super().backward(dy, cache)
+            return dx, grads | {"bias": grads["bias"] * np.float64(1)}
+
+    layer = Promoting(3, 2, dtype="float64")
+    with pytest.raises(AssertionError, match="float32 in, but dbias is float64"):
+        check_layer(layer, rng.standard_normal((4, 3)), rng)
+    assert layer.dtype == layer.params["weight"].dtype == np.float64
+
+
+@pytest.mark.parametrize("rng", [0, None], ids=["seed", "none"])
+def test_a_seed_is_no_generator(rng):
+    if rng is None:
+        check_layer(ReLU(), np.ones((2, 3)), rng)
+        return
+    with pytest.raises(TypeError, match=r"check_layer: expected rng to be a numpy.random.Generator, got 0; use rng="):
+        check_layer(ReLU(), np.ones((2, 3)), rng)
+
+
+def test_running_statistics_are_put_back(rng):
+    layer = BatchNorm1d(3, dtype="float64")
+    check_layer(layer, rng.standard_normal((4, 3)), rng, train=True)
+    np.testing.assert_array_equal(layer.buffers["running_mean"], 0)
+    np.testing.assert_array_equal(layer.buffers["running_var"], 1)
+
+
+def test_a_list_is_refused_by_name(rng):
+    with pytest.raises(TypeError, match=r"expected float64, but x of ReLU\(\) is list"):
+        check_layer(ReLU(), [[1.0, 2.0]], rng)

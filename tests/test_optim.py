@@ -126,16 +126,17 @@ def test_a_gradient_of_another_shape_is_refused_not_broadcast(shape):
         SGD(lr=0.1).step({"w": np.zeros((2, 3))}, {"w": np.ones(shape)})
 
 
-@pytest.mark.parametrize("value", [-0.1, math.nan, -math.inf])
+@pytest.mark.parametrize("value", [-0.1, math.nan, -math.inf, math.inf])
 @pytest.mark.parametrize("name", ["lr", "momentum", "weight_decay"])
 def test_arguments_below_zero_are_refused_and_named(name, value):
     with pytest.raises(ValueError, match=f"expected {name} >= 0"):
         SGD(**({"lr": 0.1} | {name: value}))
 
 
-def test_nesterov_without_momentum_is_refused():
-    with pytest.raises(ValueError, match="nesterov=True needs momentum > 0"):
-        SGD(lr=0.1, nesterov=True)
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "dampening": 0.1}])
+def test_nesterov_without_momentum_or_with_dampening_is_refused(options):
+    with pytest.raises(ValueError, match="nesterov=True needs momentum > 0 and dampening = 0"):
+        SGD(lr=0.1, nesterov=True, **options)
 
 
 def test_a_refused_step_has_moved_nothing():
@@ -238,6 +239,7 @@ def test_a_gradient_of_zero_moves_nothing_in_adam(kind):
         ({"betas": (-0.1, 0.9)}, "two betas"),
         ({"betas": (math.nan, 0.9)}, "two betas"),
         ({"betas": (0.9,)}, "two betas"),
+        ({"lr": math.inf}, "expected lr >= 0 and finite"),
     ],
 )
 def test_arguments_out_of_range_are_refused_by_name(kind, arguments, words):
@@ -267,7 +269,114 @@ def test_weight_decay_spares_vectors_only_if_asked(kind):
         assert (params["bias"] < 1).all() is np.bool(decay_vectors)
 
 
-@pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9, 0.1, True), lambda: Adam(0.1), lambda: AdamW(0.1)])
+@pytest.mark.parametrize("value", ["0.1", None, True, 1j, np.ones(1)], ids=repr)
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_a_rate_that_is_no_number_is_refused(kind, value):
+    with pytest.raises(TypeError, match=f"{kind.__name__}: expected lr to be a number"):
+        kind(value)
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1])
+def test_a_rate_that_a_schedule_made_is_checked_before_anything_moves(kind, value):
+    params, optimizer = {"w": np.ones(2)}, kind(0.1)
+    optimizer.lr = value
+    with pytest.raises(ValueError, match="expected lr >= 0 and finite"):
+        optimizer.step(params, {"w": np.ones(2)})
+    np.testing.assert_array_equal(params["w"], 1)
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_a_numpy_number_as_rate_computes_what_pythons_computes(kind):
+    """float32 · np.float64 would be float64."""
+    results = []
+    for lr in (0.1, np.float64(0.1)):
+        p, optimizer = np.full(3, 0.3, "float32"), kind(lr, weight_decay=np.float64(0.1))
+        optimizer.lr = lr
+        optimizer.step({"w": p}, {"w": np.array([1, 2, 3], "float32")})
+        results.append(p)
+        assert type(optimizer.lr) is float
+    np.testing.assert_array_equal(*results)
+
+
+@both
+@pytest.mark.parametrize("lost", ["mean", "mean_square", "largest_mean_square"])
+def test_a_state_of_adam_with_half_its_arrays_is_refused_before_anything_moves(kind, lost):
+    params = {name: np.ones(2) for name in "abc"}
+    optimizer = kind(amsgrad=True)
+    optimizer.step(params, {name: np.ones(2) for name in "abc"})
+    before = {name: p.copy() for name, p in params.items()}
+    del getattr(optimizer, lost)["c"]
+    with pytest.raises(ValueError, match=f"{kind.__name__}: the state has no {lost} of c"):
+        optimizer.step(params, {name: np.ones(2) for name in "abc"})
+    assert optimizer.steps == 1
+    for name, p in params.items():
+        np.testing.assert_array_equal(p, before[name])
+
+
+@both
+def test_a_state_of_adam_that_knows_nothing_of_a_parameter_is_refused(kind):
+    """Its step count would belong to another parameter."""
+    optimizer = kind()
+    optimizer.step({"a": np.ones(2)}, {"a": np.ones(2)})
+    with pytest.raises(ValueError, match="the state has no mean of b"):
+        optimizer.step({"a": np.ones(2), "b": np.ones(2)}, {"a": np.ones(2), "b": np.ones(2)})
+
+
+@pytest.mark.parametrize(("kind", "key"), [(SGD, "velocity"), (Adam, "mean"), (AdamW, "mean_square")])
+def test_a_state_of_another_shape_is_refused_before_anything_moves(kind, key):
+    options = {"momentum": 0.9} if kind is SGD else {}
+    params, optimizer = {"a": np.ones(2), "b": np.ones((3, 2))}, kind(0.1, **options)
+    grads = {name: np.ones_like(p) for name, p in params.items()}
+    optimizer.step(params, grads)
+    before = params["a"].copy()
+    getattr(optimizer, key)["b"] = np.ones(2)  # would broadcast
+    with pytest.raises(ValueError, match=rf"b has shape \(3, 2\), its {key} in the state \(2,\)"):
+        optimizer.step(params, grads)
+    np.testing.assert_array_equal(params["a"], before)
+
+
+@pytest.mark.parametrize("dampening", [0.3, 1.0, -0.5])
+def test_dampening_spares_the_first_gradient_only(dampening):
+    p, optimizer = np.zeros(1), SGD(1.0, momentum=0.5, dampening=dampening)
+    v = 0.0
+    expected = 0.0
+    for t, g in enumerate([1.0, 3.0, -2.0]):
+        optimizer.step({"w": p}, {"w": np.array([g])})
+        v = g if t == 0 else 0.5 * v + (1 - dampening) * g
+        expected -= v
+    assert p[0] == pytest.approx(expected, rel=1e-15)
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_maximize_is_the_step_of_the_opposite_gradient(kind, rng):
+    up, down = np.ones(3), np.ones(3)
+    climbing, descending = kind(0.1, weight_decay=0.1, maximize=True), kind(0.1, weight_decay=0.1)
+    for _ in range(3):
+        g = rng.standard_normal(3)
+        climbing.step({"w": up}, {"w": g})
+        descending.step({"w": down}, {"w": -g})
+    np.testing.assert_array_equal(up, down)
+
+
+@both
+def test_amsgrad_remembers_the_largest_mean_square(kind):
+    """A large gradient, then small ones: Adam forgets it, and its steps grow."""
+    steps = {}
+    for amsgrad in (False, True):
+        p, optimizer = np.zeros(1), kind(0.1, (0.0, 0.5), weight_decay=0, amsgrad=amsgrad)
+        for g in (100.0, *[1.0] * 8):
+            before = p.copy()
+            optimizer.step({"w": p}, {"w": np.array([g])})
+        steps[amsgrad] = abs(float((p - before)[0]))
+    assert steps[False] > 0.02
+    assert steps[True] < 0.002
+    assert optimizer.largest_mean_square["w"][0] == 0.5 * 100**2
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: SGD(0.1, 0.9, 0.1, True), lambda: Adam(0.1, amsgrad=True), lambda: AdamW(0.1, maximize=True)]
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_device_moves_parameters_as_the_host_does(make, dtype, rng):
     device = strict_device.backend()

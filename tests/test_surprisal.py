@@ -188,6 +188,7 @@ class GraphAsLayer:
     """u ↦ w with v fixed or v = u, in the form that the gradient check wants."""
 
     buffers = {}  # noqa: RUF012
+    mixes_rows = True  # v belongs to one batch
     backend = get_backend("numpy")
 
     def __init__(self, v=None, **params):

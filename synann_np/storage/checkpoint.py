@@ -164,7 +164,10 @@ def restore_optimizer(checkpoint, optimizer, model):
 
 
 def _are_like(saved, numbers):
-    """Whether a value out of JSON is a dict of the same names with a number for a number, a list for a tuple."""
+    """Whether a value out of JSON is a dict of these names with a number for a number, a list for a tuple.
+
+    A name that numbers has and saved has not is an option that came later: it stays as it is.
+    """
 
     def alike(a, b):
         if isinstance(b, tuple):
@@ -172,7 +175,7 @@ def _are_like(saved, numbers):
         return isinstance(a, int | float)
 
     return (
-        isinstance(saved, dict) and saved.keys() == numbers.keys() and all(alike(saved[k], numbers[k]) for k in saved)
+        isinstance(saved, dict) and saved.keys() <= numbers.keys() and all(alike(saved[k], numbers[k]) for k in saved)
     )
 
 

@@ -84,6 +84,8 @@ class CudaModel(Sequential):
             return f"the CUDA kernels know SGD, not {type(optimizer).__name__}"
         if not getattr(optimizer, "decay_vectors", True) and optimizer.weight_decay:
             return "the CUDA kernels decay all parameters or none"
+        if getattr(optimizer, "dampening", 0) or getattr(optimizer, "maximize", False):
+            return "the CUDA kernels know no dampening and no maximize"
         if optimizer.velocity and not optimizer.momentum:
             return "the CUDA kernels would overwrite the velocity that SGD without momentum leaves alone"
         return None
