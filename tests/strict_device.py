@@ -27,7 +27,7 @@ flip floor full full_like greater greater_equal invert isfinite isinf isnan less
 logical_and logical_not logical_or matmul max maximum mean min minimum moveaxis multiply negative not_equal ones
 ones_like outer pad power prod ravel repeat reshape roll sign sin sqrt square squeeze stack std subtract sum swapaxes
 take take_along_axis tanh tensordot tile transpose true_divide var vstack hstack where zeros zeros_like
-ascontiguousarray""".split()
+ascontiguousarray frexp ldexp""".split()
 CONSTANTS = """bool_ float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 dtype finfo iinfo inf nan
 newaxis pi result_type""".split()
 ATTRIBUTES = "T dtype flags itemsize nbytes ndim shape size strides".split()

@@ -283,6 +283,22 @@ def test_gradients_of_the_flip_circuit_with_its_shared_parameters_equal_numeric_
     np.testing.assert_allclose(grads["values"], numeric, rtol=1e-7)
 
 
+@pytest.mark.parametrize("shape", [(1, 2), (2,), (3, 1), (2, 3), ()])
+def test_a_state_of_another_shape_is_refused_not_broadcast(shape):
+    simulator = CircuitSimulator(library.flip(0.9, 0.8), dtype="float64")
+    with pytest.raises(ValueError, match=r"expected state \(3, 2\), got"):
+        simulator.forward(np.zeros((4, 3, 0)), state=np.zeros(shape))
+    with pytest.raises(TypeError, match="expected float64 state, got float32"):
+        simulator.forward(np.zeros((4, 3, 0)), state=np.zeros((3, 2), "float32"))
+
+
+@pytest.mark.parametrize("steps", [-1, 1.5, True])
+def test_a_number_of_steps_that_is_none_is_refused(steps):
+    simulator = CircuitSimulator(library.flip(0.9, 0.8), dtype="float64")
+    with pytest.raises((TypeError, ValueError), match="fit_response: expected steps"):
+        next(fit_response(simulator, SGD(0.1), np.zeros((4, 3, 0)), np.zeros((4, 3, 2)), steps))
+
+
 def test_a_state_that_is_given_takes_the_gradient_from_the_initial_values():
     simulator = CircuitSimulator(feedback_circuit(), dtype="float64")
     x = np.full((1, 2, 2), 0.5)

@@ -78,3 +78,36 @@ def test_it_computes_what_torch_computes(dtype, max_norm, rng):
     np.testing.assert_allclose(norm, torch_norm.numpy(), rtol=rtol)
     for name, t in tensors.items():
         np.testing.assert_allclose(clipped[name], t.grad.numpy(), rtol=rtol)
+
+
+@pytest.mark.parametrize("size", [4e19, 1e38, 1e-25])
+def test_gradients_whose_squares_leave_float32_are_clipped_right(size):
+    """4e19² is beyond float32: an infinite norm would make all gradients 0."""
+    grads = {"w": np.array([3 * size / 5, 0], "float32"), "b": np.array([-4 * size / 5], "float32")}
+    clipped, norm = clip_grad_norm(grads, 1.0)
+    assert float(norm) == pytest.approx(size, rel=1e-6)
+    expected = np.array([0.6, -0.8]) * min(size, 1.0)
+    np.testing.assert_allclose([clipped["w"][0], clipped["b"][0]], expected, rtol=1e-6)
+
+
+def test_the_scaling_changes_no_digit(rng):
+    """The factor is that of the plain formula, to the bit."""
+    for _ in range(20):
+        grads = {name: g * 10.0 ** rng.integers(-3, 4) for name, g in some_grads(rng).items()}
+        norm = np.sqrt(sum(np.square(g).sum() for g in grads.values()))
+        clipped, found = clip_grad_norm(grads, 0.1)
+        assert found == norm
+        for name, g in grads.items():
+            np.testing.assert_array_equal(clipped[name], g * np.minimum(0.1 / (norm + 1e-6), 1.0))
+
+
+@pytest.mark.parametrize("grads", [{}, {"w": np.zeros((0, 3))}], ids=["none", "empty"])
+def test_no_gradients_are_refused(grads):
+    with pytest.raises(ValueError, match="expected at least one gradient"):
+        clip_grad_norm(grads, 1.0)
+
+
+def test_an_empty_gradient_beside_others_stays_empty():
+    clipped, norm = clip_grad_norm({"a": np.zeros((0, 3)), "b": np.array([3.0, 4.0])}, 1.0)
+    assert norm == 5
+    assert clipped["a"].shape == (0, 3)

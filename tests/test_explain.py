@@ -7,7 +7,7 @@ import pytest
 
 import strict_device
 from layers.standard import assert_close
-from synann_np.layers import BatchNorm1d, Linear, LogSoftmax, Softmax, Synapse
+from synann_np.layers import BatchNorm1d, Linear, LogSoftmax, ReLU, Softmax, Synapse
 from synann_np.mathematics.explain import class_shares, unit_shares
 from synann_np.models import SynaNN
 from synann_np.sequential import Sequential
@@ -206,3 +206,19 @@ def test_a_model_without_the_three_layers_is_refused(left_out, rng):
     layers = [(name, layer) for name, layer in small_model(rng).layers.items() if name != left_out]
     with pytest.raises(ValueError, match="explain: expected a model with one Synapse"):
         class_shares(Sequential(layers, "float64"), rng.standard_normal((2, 4)))
+
+
+@pytest.mark.parametrize("more", [[("relu", ReLU())], [("fc3", Linear(3, 2, dtype="float64"))], [("s", Softmax())]])
+def test_a_model_that_goes_on_after_the_readout_is_refused(more, rng):
+    """Its classes would not be the outputs of that readout."""
+    layers = list(small_model(rng).layers.items())[:-1]
+    model = Sequential([*layers, *more], "float64")
+    with pytest.raises(ValueError, match=r"explain: expected .* at the end LogSoftmax or nothing; got Linear, Softmax"):
+        class_shares(model, rng.uniform(size=(2, 4)))
+
+
+def test_a_model_that_ends_with_the_logits_is_explained(rng):
+    model = small_model(rng)
+    logits = Sequential(list(model.layers.items())[:-1], "float64")
+    x = rng.uniform(size=(2, 4))
+    assert_close(class_shares(logits, x).logits, class_shares(model, x).logits)

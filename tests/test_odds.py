@@ -154,6 +154,18 @@ def test_what_is_no_table_is_refused(call, message):
         call()
 
 
+@pytest.mark.parametrize("size", [1e200, 1e-200, 1e308, 5e-324])
+def test_counts_whose_products_leave_the_floats_have_a_ratio(size):
+    assert table_odds_ratio(np.full((2, 2), size)) == 1
+    large = np.array([[size, 1.0], [1.0, 1 / size if size > 1e-300 else 1.0]])
+    assert table_odds_ratio(large) == pytest.approx(1 if size > 1e-300 else size, rel=1e-12)
+
+
+def test_a_ratio_beyond_the_floats_is_infinite():
+    assert table_odds_ratio(np.array([[1e200, 1.0], [1.0, 1e200]])) == np.inf
+    assert table_odds_ratio(np.array([[1.0, 1e200], [1e200, 1.0]])) == 0
+
+
 # ---- the worked example
 
 

@@ -142,3 +142,13 @@ def test_a_device_computes_the_same(f, dtype, points):
     result = f(*map(device.asarray, points))
     assert result.dtype == dtype
     np.testing.assert_array_equal(device.to_host(result), f(*points))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", "bool"])
+def test_integers_are_computed_as_numbers_and_do_not_wrap(dtype):
+    """In bytes, 1 − 2 is 255."""
+    x, y = np.array([1, 1, 0, 1], dtype), np.array([0, 1, 1, 2], dtype)
+    expected = x.astype("float64") * (1 - y.astype("float64"))
+    np.testing.assert_array_equal(synapse(x, y, 1, 1), expected)
+    np.testing.assert_array_equal(synapse_gradient(x, y, 1, 1)[..., 0], 1 - y.astype("float64"))
+    np.testing.assert_array_equal(synapse_hessian(x, y, 1, 1)[..., 2, 3], -1.0 * x * y)

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..layers import BatchNorm1d, Linear, Synapse
+from ..layers import BatchNorm1d, Linear, LogSoftmax, Synapse
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,15 @@ def class_shares(model, x):
     layers = list(model.layers.values())
     place = [i for i, layer in enumerate(layers) if isinstance(layer, Synapse)]
     top = layers[place[0] + 1 : place[0] + 3] if len(place) == 1 else []
-    if [type(layer) for layer in top] != [BatchNorm1d, Linear]:
-        raise ValueError("explain: expected a model with one Synapse, and BatchNorm1d and Linear behind it")
+    after = layers[place[0] + 3 :] if top else []
+    if [type(layer) for layer in top] != [BatchNorm1d, Linear] or [type(layer) for layer in after] not in (
+        [],
+        [LogSoftmax],
+    ):
+        raise ValueError(
+            "explain: expected a model with one Synapse, after it BatchNorm1d and Linear, and at the end LogSoftmax or "
+            f"nothing; got {', '.join(type(layer).__name__ for layer in layers):.200}"
+        )
     for layer in layers[: place[0]]:
         x, _ = layer.forward(x)
     synapse, (norm, linear) = layers[place[0]], top

@@ -61,8 +61,10 @@ def table_odds_ratio(table, correction=0.0):
 
     Raises: ValueError if the last two axes are not (2, 2), a host table has a negative count, or correction < 0.
     """
-    a, b, c, d = _cells(table, correction)
-    return a * d / (b * c)
+    cells = _cells(table, correction)
+    xp = array_module(cells[0])
+    (a, i), (b, j), (c, k), (d, l) = (xp.frexp(cell) for cell in cells)  # a cell is a · 2^i, |a| in [1/2, 1)
+    return xp.ldexp(a * d / (b * c), i + l - j - k)  # no product overflows or underflows on the way
 
 
 def odds_ratio_interval(table, confidence=0.95, correction=0.0):

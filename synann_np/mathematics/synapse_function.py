@@ -5,7 +5,8 @@ a polynomial, so values outside are no error: it only stops to be a probability.
 Synaptic Neural Network Based on Excitation and Inhibition" (2017).
 
 All four are arrays of any shapes that broadcast, on either backend, or Python numbers. The dtype is theirs: float32
-stays float32. Shapes that do not broadcast raise ValueError.
+stays float32; integers and bools are computed in float64, as 1 − y of bytes would be 255 for y = 2. Shapes that do not
+broadcast raise ValueError.
 
 Two facts that the other modules rest on. The order of the inputs matters,
 
@@ -19,6 +20,11 @@ import numpy as np
 from .derivative_arrays import gradient_array, hessian_array
 
 
+def _float(a):
+    """a; an array of integers or bools as float64."""
+    return a.astype("float64") if getattr(a, "dtype", np.dtype("float64")).kind in "iub" else a
+
+
 # What underflows is 0: not worth a warning.
 @np.errstate(under="ignore")
 def synapse(x, y, alpha=1.0, beta=1.0):
@@ -26,7 +32,7 @@ def synapse(x, y, alpha=1.0, beta=1.0):
 
     With α = β = 1 and inputs 0 or 1 it is x AND NOT y, which with a constant 1 makes every Boolean function.
     """
-    return alpha * x * (1 - beta * y)
+    return _float(alpha) * _float(x) * (1 - _float(beta) * _float(y))
 
 
 @np.errstate(under="ignore")
@@ -39,6 +45,7 @@ def synapse_gradient(x, y, alpha=1.0, beta=1.0):
 
     Raises: TypeError if all four are Python numbers.
     """
+    x, y, alpha, beta = map(_float, (x, y, alpha, beta))
     q = 1 - beta * y
     return gradient_array((x, y, alpha, beta), (alpha * q, -alpha * beta * x, x * q, -alpha * x * y))
 
@@ -54,6 +61,7 @@ def synapse_hessian(x, y, alpha=1.0, beta=1.0):
 
     Raises: TypeError if all four are Python numbers.
     """
+    x, y, alpha, beta = map(_float, (x, y, alpha, beta))
     second = {
         (0, 1): -alpha * beta,
         (0, 2): 1 - beta * y,

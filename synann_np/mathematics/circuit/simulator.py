@@ -65,6 +65,8 @@ class CircuitSimulator(Layer):
         self.check_input(x, "T", "N", len(self.inputs))
         if x.shape[0] < 1:
             raise ValueError(f"{self}: expected at least one step, got input {tuple(x.shape)}")
+        if state is not None:
+            self.check_state(state, x.shape[1])
         xp, p = array_module(x), self._program
         numbers = xp.concatenate([self.params["values"], self._fixed])
         alpha, beta = numbers[self._alpha][:, None], numbers[self._beta][:, None]
@@ -88,6 +90,7 @@ class CircuitSimulator(Layer):
         s, alpha, beta, from_initial = cache
         xp, p = array_module(s), self._program
         T, _, N = s.shape
+        self.check_gradient(dy, (T, N, len(self.outputs)))
         dx = xp.empty((T, N, len(self.inputs)), self.dtype)
         dalpha, dbeta = xp.zeros_like(self._alpha, self.dtype), xp.zeros_like(self._beta, self.dtype)
         dvalue = xp.zeros_like(self._value, self.dtype)
@@ -113,6 +116,16 @@ class CircuitSimulator(Layer):
         dnumbers = xp.zeros(len(self.parameter_names) + len(p.fixed), self.dtype)
         self._to_numbers.add(dnumbers, xp.concatenate([dalpha, dbeta, dvalue, dinitial]))
         return dx, {"values": dnumbers[: len(self.parameter_names)]}
+
+    def check_state(self, state, N):
+        """Refuse a state that is not (N, delays) and of the dtype of the parameters: one row would serve all examples.
+
+        Raises: ValueError, TypeError.
+        """
+        if tuple(state.shape) != (N, len(self.delays)):
+            raise ValueError(f"{self}: expected state ({N}, {len(self.delays)}), got {tuple(state.shape)}")
+        if state.dtype != self.dtype:
+            raise TypeError(f"{self}: expected {self.dtype} state, got {state.dtype}")
 
     def state_after(self, cache):
         """(N, delays): what the delays would show next. As `state` of another forward, it continues the run."""

@@ -1,5 +1,7 @@
 """Train a circuit to give a wanted response."""
 
+from ...arguments import integer
+
 
 def fit_response(simulator, optimizer, x, target, steps):
     """Gradient descent on the mean squared error L = mean (y − target)², the whole batch and all time steps at once.
@@ -14,9 +16,10 @@ def fit_response(simulator, optimizer, x, target, steps):
 
     Yields: L before each update, a scalar of the backend.
 
-    Raises: ValueError at the first step if target has not the shape of the response.
+    Raises: ValueError, TypeError at the first step if target has not the shape of the response, or steps is no integer
+    of 0 or more.
     """
-    for _ in range(steps):
+    for _ in range(integer("fit_response", "steps", steps, least=0)):
         y, cache = simulator.forward(x, train=True)
         if y.shape != target.shape:
             raise ValueError(f"the response is {tuple(y.shape)}, the target {tuple(target.shape)}")
