@@ -66,7 +66,9 @@ def as_labels(labels, name, classes=None, ignore_index=None, backend=None):
     a = a.astype("int64")
     if classes is not None:
         counted = a if ignore_index is None else a[a != ignore_index]
-        low, high = (int(v) for v in (counted.min(), counted.max())) if len(counted) else (0, 0)
+        if len(counted) == 0:
+            raise ValueError(f"{name}: every label is {ignore_index}, which is ignored")
+        low, high = int(counted.min()), int(counted.max())
         if low < 0 or high >= classes:
             raise ValueError(
                 f"{name}: label {low if low < 0 else high} found, but the model has {classes} classes, "

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..backend import array_module
 from ..layers.logistic import logistic
-from .row_weights import row_weights
+from .row_weights import row_weights, total_weight
 from .same_shape import check_same_shape
 
 
@@ -32,7 +32,7 @@ def binary_cross_entropy_with_logits(logits, targets, *, sample_weights=None):
         raise ValueError(f"{who}: expected targets in 0..1, got {targets.min()}..{targets.max()}")
     elements = xp.maximum(logits, 0) - targets * logits + xp.log1p(xp.exp(-xp.abs(logits)))
     s = row_weights(who, sample_weights, logits)
-    scale = (s / (s.sum() * (logits.size // len(s)))).reshape(-1, *[1] * (logits.ndim - 1))
+    scale = (s / (total_weight(s) * (logits.size // len(s)))).reshape(-1, *[1] * (logits.ndim - 1))
     return (scale * elements).sum(), scale * (logistic(logits)[0] - targets)
 
 

@@ -1,6 +1,6 @@
 """Mean squared error."""
 
-from .row_weights import row_weights
+from .row_weights import row_weights, total_weight
 from .same_shape import check_same_shape
 
 
@@ -21,7 +21,7 @@ def mse_loss(outputs, targets, *, sample_weights=None):
     if sample_weights is None:
         return (difference * difference).mean(), difference * (2 / difference.size)
     s = row_weights("mse_loss", sample_weights, outputs)
-    scaled = difference * (s / (s.sum() * (difference.size // len(s)))).reshape(-1, *[1] * (outputs.ndim - 1))
+    scaled = difference * (s / (total_weight(s) * (difference.size // len(s)))).reshape(-1, *[1] * (outputs.ndim - 1))
     return (scaled * difference).sum(), 2 * scaled
 
 

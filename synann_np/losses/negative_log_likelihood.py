@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..backend import array_module
-from .row_weights import check_class_weights, row_weights
+from .row_weights import check_class_weights, row_weights, total_weight
 
 TOLERANCE = 1e-3  # by which rounding may lift a log probability above 0, or a sum of probabilities off 1
 
@@ -32,21 +32,21 @@ def nll_loss(log_probs, labels, label_smoothing=0.0, *, class_weights=None, samp
         class_weights: (K,), sample_weights: (N,): not negative.
         ignore_index: a label that does not count; any integer.
 
-    Returns: loss (a scalar of the backend, not yet copied to the host), dlog_probs (N, K).
+    Returns: loss (a scalar of the backend, not yet copied to the host), dlog_probs (N, K). Both are 0 for a batch whose
+        weights are all 0, or whose labels are all ignored.
 
     Raises:
-        ValueError: shapes do not fit, the batch is empty, ε or a label is out of range, all weights are 0, or a value
-            of log_probs is above 0, so they are no logarithms of probabilities. Values on a device are not looked at
-            (that would wait for the device): `fit` has checked them.
+        ValueError: shapes do not fit, the batch is empty, ε, a label or a weight is out of range, or a value of
+            log_probs is above 0, so they are no logarithms of probabilities. Values on a device are not looked at (that
+            would wait for the device): `fit` has checked them.
         TypeError: labels are not integers, or log_probs are no floats.
         FloatingPointError: log_probs holds NaN. Not on a device, for the same reason: there the loss is NaN.
     """
-    on_host = array_module(log_probs) is np
     _check_shapes(log_probs, labels, label_smoothing)
     counted = labels
     if ignore_index is not None:
         counted = array_module(labels).where(labels == ignore_index, 0, labels)
-    if on_host:
+    if array_module(log_probs) is np:
         _check_values(log_probs, counted)
     rows, (N, K) = array_module(log_probs).arange(len(labels)), log_probs.shape
     if class_weights is None and sample_weights is None and ignore_index is None:
@@ -63,9 +63,7 @@ def nll_loss(log_probs, labels, label_smoothing=0.0, *, class_weights=None, samp
     if ignore_index is not None:
         s = s * (labels != ignore_index)
     w = s * c[counted]
-    W = w.sum()
-    if on_host and not W > 0:
-        raise ValueError("nll_loss: all weights are 0, or every label is ignore_index: there is nothing to average")
+    W = total_weight(w)
     dlog_probs = s[:, None] * c * (-label_smoothing / K / W)
     dlog_probs[rows, counted] -= w * ((1 - label_smoothing) / W)
     return (dlog_probs * log_probs).sum(), dlog_probs  # L is linear in log_probs

@@ -8,7 +8,7 @@ from ..backend import array_module
 def row_weights(who, weights, outputs):
     """sample_weights as an array (N,) of the dtype and backend of outputs (N, ...); ones for None.
 
-    Raises: ValueError: another shape; on the host also weights that are negative, not finite, or all 0.
+    Raises: ValueError: another shape; on the host also weights that are negative or not finite.
     """
     return _checked(who, "sample_weights", weights, outputs, len(outputs))
 
@@ -25,6 +25,12 @@ def _checked(who, name, weights, outputs, count):
     weights = xp.asarray(weights, dtype=outputs.dtype)
     if weights.shape != (count,):
         raise ValueError(f"{who}: expected {name} ({count},), got {tuple(weights.shape)}")
-    if xp is np and not (weights.min() >= 0 and 0 < weights.max() < np.inf):
-        raise ValueError(f"{who}: expected finite {name} >= 0, not all of them 0")
+    if xp is np and not (weights.min() >= 0 and weights.max() < np.inf):
+        raise ValueError(f"{who}: expected finite {name} >= 0")
     return weights
+
+
+def total_weight(weights):
+    """Σ_n w_n; 1 where all weights are 0, so that such a batch has the loss 0 and teaches nothing."""
+    xp, total = array_module(weights), weights.sum()
+    return xp.where(total > 0, total, xp.ones_like(total))

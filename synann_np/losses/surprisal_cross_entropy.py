@@ -4,7 +4,7 @@ import numpy as np
 
 from ..backend import array_module
 from ..mathematics.surprisal import bose_einstein, conjugate_complement
-from .row_weights import row_weights
+from .row_weights import row_weights, total_weight
 from .same_shape import check_same_shape
 
 
@@ -38,7 +38,7 @@ def surprisal_loss(surprisals, targets, *, sample_weights=None):
     fires, u = xp.where(targets > 0, surprisals, 0), xp.where(silent, surprisals, 1)
     elements = targets * fires + (1 - targets) * xp.where(silent, conjugate_complement(u), 0)
     s = row_weights("surprisal_loss", sample_weights, surprisals)
-    scale = (s / s.sum()).reshape(-1, *[1] * (surprisals.ndim - 1))
+    scale = (s / total_weight(s)).reshape(-1, *[1] * (surprisals.ndim - 1))
     du = targets - (1 - targets) * xp.where(silent, bose_einstein(u), 0)
     return (scale * elements).sum(), scale * du
 

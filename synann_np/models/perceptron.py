@@ -1,0 +1,31 @@
+"""The perceptron of the paper."""
+
+import math
+
+import numpy as np
+
+from ..layers import BatchNorm1d, Flatten, Linear, LogSoftmax, Softmax, Synapse
+from ..sequential import Sequential
+from .in_shape import number_of_classes, shape_of_example
+
+
+def SynaMLP(seed=5, dtype="float32", backend="numpy", hidden=250, in_shape=(1, 28, 28), classes=10) -> Sequential:
+    """The network of the paper's experiment: 250 hidden units, softmax → synapse → batch-norm.
+
+    Arguments: hidden: units. in_shape: (D,) for a table of D columns, or any other shape, which is flattened. The
+        others, and the returned Sequential: as SynaNN.
+
+    Raises: ValueError for another shape or number.
+    """
+    options = {"rng": np.random.default_rng(seed), "dtype": dtype, "backend": backend}
+    features = math.prod(shape_of_example("SynaMLP", in_shape))
+    layers = [
+        ("flatten", Flatten()),  # (N, 784)
+        ("fc1", Linear(features, hidden, **options)),
+        ("softmax", Softmax()),
+        ("fcn", Synapse(hidden, **options)),
+        ("fcb", BatchNorm1d(hidden, **options)),
+        ("fc2", Linear(hidden, number_of_classes("SynaMLP", classes), **options)),  # (N, K)
+        ("log_softmax", LogSoftmax()),
+    ]
+    return Sequential(layers, dtype, backend)

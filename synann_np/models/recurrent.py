@@ -1,0 +1,44 @@
+"""Recurrent networks that read a sequence, or an image row by row."""
+
+import numpy as np
+
+from ..layers import RNN, BatchNorm1d, Flatten, Linear, LogSoftmax, Rows, SynapseRNN
+from ..sequential import Sequential
+from .in_shape import number_of_classes, shape_of_example
+
+
+def SynaRNN(seed=5, dtype="float32", backend="numpy", hidden=64, in_shape=(1, 28, 28), classes=10) -> Sequential:
+    """An image read row by row, or a sequence, by a recurrent synapse layer, classified by all of its states.
+
+    α stays 1, as the batch-norm behind scales the states anyway: then they are probabilities, and with the leaking
+    rates there are as many weights as in TanhRNN.
+
+    Arguments: hidden: units of the recurrent layer. in_shape: (1, H, W), an image of H rows, or (T, D), a sequence of T
+        steps of D numbers. The others, and the returned Sequential: as SynaNN.
+
+    Raises: ValueError for another shape or number.
+    """
+    return _row_reader(SynapseRNN, seed, dtype, backend, hidden, in_shape, classes, train_alpha=False)
+
+
+def TanhRNN(seed=5, dtype="float32", backend="numpy", hidden=64, in_shape=(1, 28, 28), classes=10) -> Sequential:
+    """SynaRNN with the plain recurrent layer of tanh in the place of the synapse: what it is to be compared with."""
+    return _row_reader(RNN, seed, dtype, backend, hidden, in_shape, classes)
+
+
+def _row_reader(cell, seed, dtype, backend, hidden, in_shape, classes, **arguments):
+    name = "SynaRNN" if cell is SynapseRNN else "TanhRNN"
+    in_shape = shape_of_example(name, in_shape)
+    if len(in_shape) not in (2, 3) or (len(in_shape) == 3 and in_shape[0] != 1):
+        raise ValueError(f"{name}: expected in_shape (1, H, W) or (T, D), got {in_shape}")
+    T, D = in_shape[-2:]
+    options = {"rng": np.random.default_rng(seed), "dtype": dtype, "backend": backend}
+    layers = [
+        *([("rows", Rows())] if len(in_shape) == 3 else []),  # (N, T, D)
+        ("rnn", cell(D, hidden, return_sequences=True, **arguments, **options)),  # (N, T, hidden)
+        ("flatten", Flatten()),  # (N, T hidden)
+        ("bn", BatchNorm1d(T * hidden, **options)),
+        ("fc", Linear(T * hidden, number_of_classes(name, classes), **options)),  # (N, K)
+        ("log_softmax", LogSoftmax()),
+    ]
+    return Sequential(layers, dtype, backend)
