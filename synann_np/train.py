@@ -123,14 +123,14 @@ def train_steps(model, optimizer, images, labels, order, batch_size, step, tools
     Raises: NonFiniteLoss at the first batch with NaN, on the host.
     """
     divide = getattr(model, "batches", batches)  # of distributed.DataParallel: the rows of this process
-    walk = divide(images, labels, batch_size, order, model.input_dtype, tools.augment, step, scaling(model))
+    numbers = labels if weights is None else model.backend.xp.arange(len(images))  # rows find targets and weights
+    walk = divide(images, numbers, batch_size, order, model.input_dtype, tools.augment, step, scaling(model))
     for number, (x, targets) in enumerate(walk, start=step):
         if tools.schedule:
             optimizer.lr = tools.schedule(number)
         batch_loss = loss
         if weights is not None:
-            first = (number - step) * batch_size
-            batch_loss = partial(loss, sample_weights=weights[order[first : first + batch_size]])
+            batch_loss, targets = partial(loss, sample_weights=weights[targets]), labels[targets]
         try:
             value = train_step(
                 model, optimizer, x, targets, number, tools.label_smoothing, tools.max_norm, batch_loss
