@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from synann_np.programs.pictures.runs import accuracy_curves
-from synann_np.programs.runs.comparison import group, read_run, table
+from synann_np.programs.runs.comparison import group, names, read_run, table
 from synann_np.train import EvalRecord
 from synann_np.training.history import to_line
 
@@ -35,9 +35,16 @@ def test_runs_that_differ_in_the_seed_are_one_row_with_the_last_epochs(tmp_path)
     c = make_run(tmp_path / "c", [950], seed=1, model="mlp", lr=0.2, validation=5000)
     lines = table(group(map(read_run, (a, b, c)))).splitlines()
     assert lines[2:] == [
-        "| mlp | test | 1, 2 | 2–3 | 98.00 ± 1.41 | 97.00, 99.00 |",
-        "| mlp | validation | 1 | 1 | 95.00 | 95.00 |",
+        "| mlp, lr 0.1 | test | 1, 2 | 2–3 | 98.00 ± 1.41 | 97.00, 99.00 |",
+        "| mlp, lr 0.2, validation 5000 | validation | 1 | 1 | 95.00 | 95.00 |",
     ]
+
+
+def test_groups_of_one_name_are_told_apart_by_what_differs(tmp_path):
+    a = make_run(tmp_path / "a", [990], model="mlp", epochs=3, lr=0.1, momentum=0.9, seed=1)
+    b = make_run(tmp_path / "b", [980], model="mlp", epochs=3, lr=0.2, momentum=0.9, seed=2)
+    c = make_run(tmp_path / "c", [970], model="cnn", epochs=3, lr=0.2, momentum=0.9, seed=2)
+    assert names(group(map(read_run, (a, b, c)))) == ["mlp, lr 0.1", "mlp, lr 0.2", "cnn"]
 
 
 def test_a_run_of_a_recipe_is_named_by_it(tmp_path):

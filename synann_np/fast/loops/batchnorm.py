@@ -58,7 +58,7 @@ class FastBatchNorm(Layer):
         return batch_first(y), (x, y, mean, var, train)
 
     def backward(self, dy, cache):
-        x, y, mean, var, train = cache
+        x, _, mean, _, train = cache
         dx, dweight, dbias = np.empty_like(x), np.empty_like(mean), np.empty_like(mean)
         self._backward(train, 0, dy, cache, dx, dweight, dbias)
         return batch_first(dx), {"weight": dweight, "bias": dbias}

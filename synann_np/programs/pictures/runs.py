@@ -1,10 +1,19 @@
 """The accuracies of several runs in one picture."""
 
+import statistics
+
 from ...storage.png_file import write_png
+from ..runs.comparison import mean_and_deviation, names
+
+# Okabe and Ito's colours, which colour-blind people can tell apart.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 
 
 def accuracy_curves(groups, path):
-    """Errors after each epoch, logarithmic, one colour a group of runs, one line a run.
+    """Errors after each epoch: one colour for each group of runs, a thin line for each run, a thick one for the mean.
+
+    The legend gives the accuracy after the last epoch, mean ± standard deviation over the runs, the worst first, as
+    the curves end from top to bottom.
 
     Arguments:
         groups: list of lists of runs.comparison.Run.
@@ -13,15 +22,32 @@ def accuracy_curves(groups, path):
         OSError: the file cannot be written.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure = Figure(figsize=(9, 4.8), layout="constrained")
     axes = figure.subplots()
-    for k, runs in enumerate(groups):
-        for n, run in enumerate(runs):
-            errors = [100 * (1 - accuracy) for accuracy in run.accuracies]
-            label = f"{run.label}: {100 - errors[-1]:.2f} %" if n == 0 else None
-            axes.plot(range(1, len(errors) + 1), errors, f"C{k}", lw=1, marker=".", ms=3, label=label)
-    axes.set(xlabel="epoch", ylabel="wrong answers, %", xscale="log", yscale="log")
+    named = sorted(zip(names(groups), groups, strict=True), key=lambda pair: _last_mean(pair[1]))
+    for k, (name, runs) in enumerate(named):
+        colour = COLOURS[k % len(COLOURS)]
+        errors = [[100 * (1 - accuracy) for accuracy in run.accuracies] for run in runs]
+        for run in errors if len(runs) > 1 else []:
+            axes.plot(range(1, len(run) + 1), run, colour, lw=0.6, alpha=0.5)
+        mean = [statistics.mean(epoch) for epoch in zip(*errors, strict=False)]  # up to the shortest run
+        last = mean_and_deviation([100 * run.accuracies[-1] for run in runs])
+        count = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed"
+        axes.plot(
+            range(1, len(mean) + 1), mean, colour, lw=1.8, marker="o" if len(mean) < 10 else None, ms=4,
+            label=f"{name}: {last} % ({count})",
+        )  # fmt: skip
+    axes.set(xlabel="epoch", ylabel="images classified wrongly, %", xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else ""))
     axes.grid(alpha=0.3, which="both")
-    axes.legend()
+    axes.legend(title="accuracy after the last epoch", loc="upper right")
     write_png(figure, path)
+
+
+def _last_mean(runs):
+    return statistics.mean(run.accuracies[-1] for run in runs)

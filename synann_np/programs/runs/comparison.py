@@ -59,18 +59,39 @@ def group(runs):
     return list(groups.values())
 
 
+def names(groups):
+    """One name for each group: the recipe or the model, with up to two settings where a name would occur twice."""
+    labels = [runs[0].label for runs in groups]
+    names = []
+    for runs, label in zip(groups, labels, strict=True):
+        namesakes = [other[0].settings for other, name in zip(groups, labels, strict=True) if name == label]
+        settings = runs[0].settings
+        differing = [
+            f"{key} {value}"
+            for key, value in settings.items()
+            if key not in OF_THE_PLACE | {"recipe"} and any(other.get(key) != value for other in namesakes)
+        ]
+        names.append(", ".join([label, *differing[:2]]))
+    return names
+
+
 def table(groups):
     """Markdown: what, seeds, epochs, accuracy after the last epoch, mean ± standard deviation over the seeds.
 
     The last epoch, not the best one: who picks an epoch by its test accuracy has fitted the test set.
     """
     lines = ["| run | set | seeds | epochs | accuracy, % | each |", "|---|---|---|---|---|---|"]
-    for runs in groups:
+    for runs, name in zip(groups, names(groups), strict=True):
         last = [100 * run.accuracies[-1] for run in runs]
-        spread = f" ± {statistics.stdev(last):.2f}" if len(last) > 1 else ""
         seeds = ", ".join(str(run.settings.get("seed", "?")) for run in runs)
         epochs = "–".join(dict.fromkeys(str(f(len(run.accuracies) for run in runs)) for f in (min, max)))
         each = ", ".join(f"{accuracy:.2f}" for accuracy in last)
-        mean = f"{statistics.mean(last):.2f}{spread}"
-        lines.append(f"| {runs[0].label} | {runs[0].set_name} | {seeds} | {epochs} | {mean} | {each} |")
+        mean = mean_and_deviation(last)
+        lines.append(f"| {name} | {runs[0].set_name} | {seeds} | {epochs} | {mean} | {each} |")
     return "\n".join(lines)
+
+
+def mean_and_deviation(values):
+    """ "99.08 ± 0.06": mean and sample standard deviation; of a single value the value alone."""
+    deviation = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.2f}{deviation}"
