@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "risk": {"mathematics"},
     "bridges": GROUND | ENGINE | {"fast", "storage", "training", "train"},
     "fast": GROUND | ENGINE | {"storage", "training", "train"},
-    "programs": GROUND | ENGINE | {"fast", "mathematics", "storage", "training", "train"},
+    "programs": GROUND | ENGINE | {"bridges", "fast", "mathematics", "storage", "training", "train"},
 }
 
 # Layers do not import each other, except for those made of other layers.
@@ -67,7 +67,7 @@ LAZY = {
 }
 
 # Rooms and bridges that need an extra to be imported at all, and nobody imports them: the libraries of the extra.
-EXTRAS = {"risk": {"scipy", "sklearn"}, "bridges.torch": {"torch"}}
+EXTRAS = {"risk": {"scipy", "sklearn"}, "bridges.torch": {"torch"}, "bridges.onnx": {"onnx"}}
 
 # Modules and folders. The arguments of a program offer it by name.
 MAY_NAME_CUPY = {"backend", "fast.cuda", "programs.command_line", "bridges.torch.cuda"}

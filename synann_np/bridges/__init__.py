@@ -1,4 +1,5 @@
 """synann_np inside other libraries. Each bridge is the only place that names its library, and imported by name.
 
-synann_np.bridges.torch          the synapse as an nn.Module                     extra: torch
+synann_np.bridges.torch    the synapse as an nn.Module    extra: torch
+synann_np.bridges.onnx     models as ONNX files           extra: onnx
 """

@@ -14,7 +14,7 @@ PROGRAMS = {
     "evaluate": ("programs.evaluate", "accuracy, confusion matrix and worst mistakes of a model"),
     "explain": ("programs.explain", "which synapses decided about an image"),
     "play": ("playground", "draw digits in a browser and watch the network"),
-    "export": ("bridges.onnx", "write a model as an ONNX file"),
+    "export": ("programs.export", "write a model as an ONNX file"),
     "compare": ("programs.compare_runs", "accuracies of several runs as a table and a plot"),
     "data": ("programs.show_data", "count and draw the images of a data set"),
     "augment": ("programs.show_augmentation", "draw augmented images"),

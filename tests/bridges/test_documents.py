@@ -43,6 +43,12 @@ def run_example(monkeypatch, name, *arguments):
     runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
 
 
+def test_the_example_of_onnx_agrees(monkeypatch, capsys):
+    require("onnx")
+    run_example(monkeypatch, "bridge_onnx.py")
+    assert "agree" in capsys.readouterr().out
+
+
 def test_the_example_of_pytorch_trains(monkeypatch, capsys):
     require("torch")
     run_example(monkeypatch, "bridge_torch.py", "--steps", "60")

@@ -43,7 +43,7 @@ class Graph:
         value = np.asarray(value, dtype, order="C")
         known = self.constants.setdefault(name, value)
         if not np.array_equal(known, value, equal_nan=True):
-            raise ValueError(f"two constants of the ONNX graph are called {name!r}: give one of the layers another name")
+            raise ValueError(f"two constants of the ONNX graph are called {name!r}: rename one of the layers")
         return name
 
     def body(self, name, inputs, outputs):

@@ -20,7 +20,7 @@ def translate(graph, name, layer, x, size):
     if type(layer) not in TRANSLATIONS:
         raise TypeError(
             f"cannot export {name}: {layer!r:.80} has no translation to ONNX. Export the model itself, not a compiled "
-            f"one, and register a translation of your own layers: register_translation({type(layer).__name__}, function)"
+            f"one; for a layer of your own call register_translation({type(layer).__name__}, function)"
         )
     return TRANSLATIONS[type(layer)](graph, name, layer, x, size)
 
@@ -75,6 +75,12 @@ def _batchnorm(graph, name, layer, x, size):
     return graph.add("BatchNormalization", [x, *arrays], name, epsilon=layer.eps)
 
 
+def _normalize(graph, name, layer, x, size):
+    shape = (-1, *[1] * (len(size) - 2))
+    mean, std = (graph.constant(f"{name}.{key}", _host(layer, key).reshape(shape)) for key in ("mean", "std"))
+    return graph.add("Div", [graph.add("Sub", [x, mean], f"{name}/centred"), std], name)
+
+
 def _synapse(graph, name, layer, x, size):
     return add_synapse_graph(graph, name, x, x, *map(layer.backend.to_host, layer.coefficients()))
 
@@ -123,6 +129,7 @@ TRANSLATIONS = {
     layers.Linear: _linear,
     layers.LogSoftmax: _operator("LogSoftmax", axis=-1),
     layers.MaxPool2d: _maxpool2d,
+    layers.Normalize: _normalize,
     layers.ReLU: _operator("Relu"),
     layers.RNN: rnn,
     layers.Rows: _rows,
