@@ -1,5 +1,8 @@
 """Arrays as loops in C take them: by address. C cannot check shape, dtype or memory order, so this file does."""
 
+import ctypes
+import sys
+
 import numpy as np
 
 from .compiler import library
@@ -35,7 +38,21 @@ def strided(a):
 
 def address(a):
     """Of the first element; None, which is NULL, for None."""
-    return None if a is None else a.ctypes.data
+    return None if a is None else _address(a)
+
+
+def _address_in_struct(a):
+    """What `a.ctypes.data` returns, in a fifth of its time: `data` is the first field of NumPy's PyArrayObject."""
+    return _pointer_at(id(a) + object.__basicsize__).value
+
+
+def _knows_struct():
+    a = np.empty(1)
+    return sys.implementation.name == "cpython" and _address_in_struct(a) == a.ctypes.data
+
+
+_pointer_at = ctypes.c_void_p.from_address
+_address = _address_in_struct if _knows_struct() else lambda a: a.ctypes.data
 
 
 def check_memory(done):

@@ -7,7 +7,8 @@ x, y, dy, dx (C, M), or (M, C) with by_columns: C channels of M values. Compile 
 
 #include <math.h>
 
-enum { BLOCK = 512, COLUMNS = 16 }; /* values summed in REAL before they are added in float64; columns of a part */
+/* LINE: numbers computed at a time. BLOCK: lines added in REAL, before the sums go on in float64. */
+enum { LINE = 16, BLOCK = 32, COLUMNS = 64, FEW_COLUMNS = 512, FEW_VALUES = 1 << 18 };
 
 struct norm_job {
     int64_t C, M;
@@ -18,58 +19,80 @@ struct norm_job {
     double eps;
 };
 
-/* Σ_m f over a channel, f a function of x[at] and dy[at]; `at` walks along a row, or down `width` columns */
-#define SUM(total, f)                                                                                                  \
-    for (int64_t begin = 0; begin < job->M; begin += BLOCK) {                                                          \
-        REAL sum[COLUMNS] = {0};                                                                                       \
-        int64_t end = LEAST(begin + BLOCK, job->M);                                                                    \
-        if (job->by_columns)                                                                                           \
-            for (int64_t m = begin; m < end; m++)                                                                      \
-                for (int64_t k = 0; k < width; k++) { int64_t at = m * job->C + first + k; sum[k] += f; }              \
-        else {                                                                                                         \
-            int64_t m = begin, k = 0;                                                                                  \
-            for (; m + COLUMNS <= end; m += COLUMNS)                                                                   \
-                UNROLL for (int64_t l = 0; l < COLUMNS; l++) { int64_t at = first * job->M + m + l; sum[l] += f; }      \
-            for (; m < end; m++) { int64_t at = first * job->M + m; sum[0] += f; }                                     \
-        }                                                                                                              \
-        for (int64_t k = 0; k < COLUMNS; k++) total[job->by_columns ? k : 0] += sum[k];                                \
-    }
+/* What one part of the work walks over: one channel, or some columns, as lines of `width` numbers, `stride` apart. The
+k-th of a line belongs to channel first + k, or with one channel to `first`. */
+struct channels {
+    int64_t first, count, start, stride, lines, width, stop;
+};
 
-#define EACH(statement)                                                                                                \
-    if (job->by_columns)                                                                                               \
-        for (int64_t m = 0; m < job->M; m++)                                                                           \
-            for (int64_t k = 0; k < width; k++) { int64_t at = m * job->C + first + k; statement; }                    \
-    else                                                                                                               \
-        for (int64_t m = 0, k = 0; m < job->M; m++) { int64_t at = first * job->M + m; statement; }
+INLINE int64_t columns_of_part(int64_t C)
+{
+    return C < FEW_COLUMNS ? LINE : COLUMNS;
+}
+
+INLINE struct channels of_part(const struct norm_job *job, int64_t part)
+{
+    int64_t C = job->C, M = job->M, columns = columns_of_part(C), first = part * columns, count = LEAST(columns, C - first);
+    if (job->by_columns) return (struct channels){first, count, first, C, M, count, M * C};
+    return (struct channels){part, 1, part * M, LINE, UP(M, LINE) / LINE, LINE, (part + 1) * M};
+}
+
+INLINE int64_t channel(const struct norm_job *job, const struct channels *c, int64_t k)
+{
+    return c->first + (job->by_columns ? LEAST(k, c->count - 1) : 0);
+}
+
+/* Runs the statement for the numbers of the lines from `begin` on, each at `at`, the k-th of its line. */
+#define EACH(begin, end, statement)                                                                                    \
+    for (int64_t line = begin; line < LEAST(end, c.lines); line++)                                                     \
+        for (int64_t from = 0; from < c.width; from += LINE) {                                                         \
+            int64_t base = c.start + line * c.stride, some = LEAST(LINE, LEAST(c.width - from, c.stop - base - from)); \
+            if (some == LINE)                                                                                          \
+                for (int64_t k = from; k < from + LINE; k++) { int64_t at = base + k; statement; } \
+            else                                                                                                       \
+                for (int64_t k = from; k < from + some; k++) { int64_t at = base + k; statement; }                     \
+        }
+
+/* f_sum_k += Σ f and g_sum_k += Σ g over each channel */
+#define SUMS(f_sum, f, g_sum, g)                                                                                       \
+    for (int64_t begin = 0; begin < c.lines; begin += BLOCK) {                                                         \
+        REAL of_f[COLUMNS] = {0}, of_g[COLUMNS] = {0};                                                                 \
+        EACH(begin, begin + BLOCK, of_f[k] += f; of_g[k] += g)                                                         \
+        for (int64_t k = 0; k < c.width; k++) {                                                                        \
+            f_sum[job->by_columns ? k : 0] += of_f[k];                                                                 \
+            g_sum[job->by_columns ? k : 0] += of_g[k];                                                                 \
+        }                                                                                                              \
+    }
 
 static void forward_part(void *of, int64_t part, int64_t seat)
 {
     const struct norm_job *job = of;
-    int64_t first = job->by_columns ? part * COLUMNS : part, width = job->by_columns ? LEAST(COLUMNS, job->C - first) : 1;
-    const REAL *x = job->x;
-    REAL *y = job->out, mean[COLUMNS], scale[COLUMNS], shift[COLUMNS];
+    const REAL *restrict x = job->x;
+    struct channels c = of_part(job, part);
+    REAL *restrict y = job->out, mean[COLUMNS], scale[COLUMNS], shift[COLUMNS];
     (void)seat;
     if (job->batch_statistics) {
-        double total[COLUMNS] = {0}, squares[COLUMNS] = {0};
-        SUM(total, x[at])
-        for (int64_t k = 0; k < width; k++) job->mean[first + k] = mean[k] = total[k] / job->M;
-        if (job->by_columns) { SUM(squares, (x[at] - mean[k]) * (x[at] - mean[k])) }
-        else { REAL of_row = mean[0]; SUM(squares, (x[at] - of_row) * (x[at] - of_row)) }
-        for (int64_t k = 0; k < width; k++) job->var[first + k] = squares[k] / job->M;
+        double total[COLUMNS] = {0}, squares[COLUMNS] = {0}, none[COLUMNS] = {0};
+        SUMS(total, x[at], none, 0)
+        for (int64_t k = 0; k < c.count; k++) job->mean[c.first + k] = total[k] / job->M;
+        for (int64_t k = 0; k < c.width; k++) mean[k] = job->mean[channel(job, &c, k)];
+        SUMS(squares, (x[at] - mean[k]) * (x[at] - mean[k]), none, 0)
+        for (int64_t k = 0; k < c.count; k++) job->var[c.first + k] = squares[k] / job->M;
         if (!y) return;
     }
-    for (int64_t k = 0; k < width; k++) {
-        scale[k] = job->weight[first + k] / sqrt(job->var[first + k] + job->eps);
-        mean[k] = job->mean[first + k], shift[k] = job->bias[first + k];
+    for (int64_t k = 0; k < c.width; k++) {
+        int64_t at = channel(job, &c, k);
+        scale[k] = job->weight[at] / sqrt(job->var[at] + job->eps), shift[k] = job->bias[at], mean[k] = job->mean[at];
     }
-    if (job->by_columns) {
-        if (job->relu) { EACH(REAL z = (x[at] - mean[k]) * scale[k] + shift[k]; y[at] = z <= 0 ? 0 : z) }
-        else { EACH(y[at] = (x[at] - mean[k]) * scale[k] + shift[k]) }
-    } else {
-        REAL a = mean[0], b = scale[0], c = shift[0];
-        if (job->relu) { EACH(REAL z = (x[at] - a) * b + c; y[at] = z <= 0 ? 0 : z; (void)k) }
-        else { EACH(y[at] = (x[at] - a) * b + c; (void)k) }
-    }
+    if (job->relu) { EACH(0, c.lines, REAL z = (x[at] - mean[k]) * scale[k] + shift[k]; y[at] = z <= 0 ? 0 : z) }
+    else { EACH(0, c.lines, y[at] = (x[at] - mean[k]) * scale[k] + shift[k]) }
+}
+
+/* FEW_VALUES are sooner done than handed from one core's cache to another's. */
+static void run_channels(part_function *part, struct norm_job *job, int64_t threads)
+{
+    int64_t columns = job->by_columns ? columns_of_part(job->C) : 1;
+    run_parts(part, job, (job->C + columns - 1) / columns, job->C * job->M < FEW_VALUES ? 1 : threads);
 }
 
 /* mean, var (C): of the batch, written, with batch_statistics; else read. With y = 0 nothing else is computed. */
@@ -78,42 +101,41 @@ void forward(int64_t threads, int64_t C, int64_t M, int64_t by_columns, int64_t 
 {
     struct norm_job job = {.C = C, .M = M, .by_columns = by_columns, .relu = relu, .batch_statistics = batch_statistics,
                            .x = x, .weight = weight, .bias = bias, .mean = mean, .var = var, .out = y, .eps = eps};
-    run_parts(forward_part, &job, by_columns ? (C + COLUMNS - 1) / COLUMNS : C, threads);
+    run_channels(forward_part, &job, threads);
+}
+
+/* d_nc, the gradient behind the relu */
+INLINE REAL behind_relu(REAL dy, REAL y)
+{
+    return y > 0 ? dy : 0;
 }
 
 static void backward_part(void *of, int64_t part, int64_t seat)
 {
     const struct norm_job *job = of;
-    int64_t first = job->by_columns ? part * COLUMNS : part, width = job->by_columns ? LEAST(COLUMNS, job->C - first) : 1;
-    const REAL *x = job->x, *dy = job->dy, *y = job->y;
-    REAL *dx = job->out, mean[COLUMNS], s[COLUMNS], slope[COLUMNS], along[COLUMNS], level[COLUMNS];
+    const REAL *restrict x = job->x, *restrict dy = job->dy, *restrict y = job->y;
+    struct channels c = of_part(job, part);
+    REAL *restrict dx = job->out, mean[COLUMNS], slope[COLUMNS], along[COLUMNS], level[COLUMNS];
     double dbias[COLUMNS] = {0}, dweight[COLUMNS] = {0};
     (void)seat;
-    for (int64_t k = 0; k < width; k++)
-        mean[k] = job->mean[first + k], s[k] = 1 / sqrt(job->var[first + k] + job->eps);
-#define D (job->relu && !(y[at] > 0) ? 0 : dy[at])
-    if (job->M_of_all)
-        for (int64_t k = 0; k < width; k++) dbias[k] = job->dbias[first + k], dweight[k] = job->dweight[first + k] / s[k];
-    else if (job->by_columns) {
-        SUM(dbias, D)
-        SUM(dweight, D * (x[at] - mean[k]))
-    } else {
-        REAL a = mean[0];
-        SUM(dbias, D)
-        SUM(dweight, D * (x[at] - a))
-    }
-    double M = job->M_of_all ? job->M_of_all : job->M;
-    for (int64_t k = 0; k < width; k++) {
-        if (!job->M_of_all) job->dbias[first + k] = dbias[k], job->dweight[first + k] = dweight[k] * s[k];
-        slope[k] = job->weight[first + k] * s[k];
-        level[k] = job->batch_statistics ? dbias[k] / M : 0;
-        along[k] = job->batch_statistics ? dweight[k] * s[k] * s[k] / M : 0;
+    for (int64_t k = 0; k < c.width; k++) mean[k] = job->mean[channel(job, &c, k)];
+    if (!job->M_of_all && job->relu) { SUMS(dbias, behind_relu(dy[at], y[at]), dweight, behind_relu(dy[at], y[at]) * (x[at] - mean[k])) }
+    else if (!job->M_of_all) { SUMS(dbias, dy[at], dweight, dy[at] * (x[at] - mean[k])) }
+    for (int64_t k = 0; k < c.width; k++) {
+        int64_t at = channel(job, &c, k), sum = at - c.first;
+        double s = 1 / sqrt(job->var[at] + job->eps);
+        double db = job->M_of_all ? job->dbias[at] : dbias[sum], dw = job->M_of_all ? job->dweight[at] : dweight[sum] * s;
+        double M = job->M_of_all ? job->M_of_all : job->M;
+        job->dbias[at] = db, job->dweight[at] = dw;
+        slope[k] = job->weight[at] * s;
+        level[k] = job->batch_statistics ? db / M : 0;
+        along[k] = job->batch_statistics ? dw * s / M : 0;
     }
     if (!dx) return;
-    if (job->by_columns) { EACH(dx[at] = slope[k] * (D - level[k] - (x[at] - mean[k]) * along[k])) }
-    else {
-        REAL a = mean[0], b = slope[0], c = level[0], d = along[0];
-        EACH(dx[at] = b * (D - c - (x[at] - a) * d); (void)k)
+    if (job->relu) {
+        EACH(0, c.lines, dx[at] = slope[k] * (behind_relu(dy[at], y[at]) - level[k] - (x[at] - mean[k]) * along[k]))
+    } else {
+        EACH(0, c.lines, dx[at] = slope[k] * (dy[at] - level[k] - (x[at] - mean[k]) * along[k]))
     }
 }
 
@@ -126,5 +148,5 @@ void backward(int64_t threads, int64_t C, int64_t M, int64_t by_columns, int64_t
     struct norm_job job = {.C = C, .M = M, .by_columns = by_columns, .relu = relu, .batch_statistics = batch_statistics,
                            .M_of_all = M_of_all, .x = x, .dy = dy, .y = y, .weight = weight, .mean = mean, .var = var, .out = dx,
                            .dweight = dweight, .dbias = dbias, .eps = eps};
-    run_parts(backward_part, &job, by_columns ? (C + COLUMNS - 1) / COLUMNS : C, threads);
+    run_channels(backward_part, &job, threads);
 }
