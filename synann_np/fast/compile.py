@@ -23,8 +23,9 @@ from .loops.conv2d import FastConv2d
 from .loops.conv_pool_relu import LARGEST_KERNEL, ConvPoolReLU
 from .loops.maxpool2d import FastMaxPool2d
 from .loops.synapse_graph import with_fast_graph
+from .loops.synapse_rnn import FastSynapseRNN
 
-SYNAPSES = (Synapse, SynapseGraph, SynapseTensor, SynapseRNN)
+GRAPHS = (Synapse, SynapseGraph, SynapseTensor)
 WINDOW = 256  # pixels of a pooling window that one byte can number
 
 
@@ -92,8 +93,10 @@ def _twin(chain, threads, wants_dx):
         and first.kernel_size[0] * first.kernel_size[1] <= WINDOW
     ):
         return 1, FastMaxPool2d(first, threads)
-    if kinds[0] in SYNAPSES:
+    if kinds[0] in GRAPHS:
         return 1, with_fast_graph(first, threads)
+    if kinds[0] is SynapseRNN:
+        return 1, FastSynapseRNN(first, threads)
     return 1, first
 
 

@@ -29,11 +29,15 @@ class Recurrent(Layer):
         self.return_sequences = self.flag("return_sequences")
         self.truncate = None if truncate is None else self.integer("truncate")
 
-    def steps_of(self, x):
-        """x as (T, N, input_size), contiguous, so that T N rows can be multiplied as one matrix."""
+    def check_sequences(self, x):
+        """Refuse x unless it is (N, T, input_size) with T ≥ 1."""
         self.check_input(x, "N", "T", self.input_size)
         if x.shape[1] < 1:
             raise ValueError(f"{self}: expected one step or more, got input {tuple(x.shape)}")
+
+    def steps_of(self, x):
+        """x as (T, N, input_size), contiguous, so that T N rows can be multiplied as one matrix."""
+        self.check_sequences(x)
         return array_module(x).ascontiguousarray(x.swapaxes(0, 1))
 
     @staticmethod

@@ -1,0 +1,100 @@
+/* Products of many factors q_nij = 1 − β_ij v_nj, and the quotients that their gradients need. Needs REAL. */
+
+#include "vectors.h"
+
+#include <math.h>
+
+#define DOUBLES ((int)(BYTES / sizeof(double)))
+
+typedef double double_vec __attribute__((vector_size(BYTES), may_alias));
+typedef int64_t long_vec __attribute__((vector_size(BYTES), may_alias));
+
+enum { ROWS = 4, VECTORS = REGISTERS == 32 ? 4 : 2, UNITS = 4 };
+#define TILE (VECTORS * DOUBLES)   /* units of a tile, forward */
+
+/* Between two looks at its exponent a product takes this many factors. Each is between 2⁻⁵³ and 2⁴¹ in size, or 0, if
+|β v| ≤ 2⁴⁰: so none over- or underflows. */
+enum { FACTORS = 16, COLUMNS = 64 };
+static const double MOST_PRODUCT = 0x1p40;
+
+#define EXPONENT 0x7ff0000000000000LL
+#define ONE 0x3ff0000000000000LL
+
+/* p_ni *= ∏_j q_nij for ROWS rows, a tile of units and `count` columns; v[j][row], beta[j][unit] */
+INLINE void multiply(int64_t count, int64_t step, const double *v, const double_vec *beta, double_vec *mantissa,
+                     long_vec *exponent)
+{
+    double_vec p[ROWS][VECTORS];
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int k = 0; k < VECTORS; k++) p[r][k] = mantissa[r * VECTORS + k];
+    while (count > 0) {
+        int64_t some = LEAST(step, count);
+        count -= some;
+        for (int64_t j = 0; j < some; j++, v += ROWS, beta += VECTORS)
+            UNROLL for (int r = 0; r < ROWS; r++)
+                UNROLL for (int k = 0; k < VECTORS; k++) p[r][k] *= 1 - v[r] * beta[k];
+        UNROLL for (int r = 0; r < ROWS; r++)
+            UNROLL for (int k = 0; k < VECTORS; k++) {
+                long_vec bits = (long_vec)p[r][k], zero = p[r][k] == 0;
+                exponent[r * VECTORS + k] += (bits & EXPONENT) - (ONE & ~zero); /* 0 stays 0, whatever comes */
+                p[r][k] = (double_vec)((bits & ~EXPONENT) | (ONE & ~zero));
+            }
+    }
+    UNROLL for (int r = 0; r < ROWS; r++)
+        UNROLL for (int k = 0; k < VECTORS; k++) mantissa[r * VECTORS + k] = p[r][k];
+}
+
+/* R = mantissa 2^exponent, |R| ≤ most, of a tile. Returns whether a factor was 0, infinite or NaN. */
+INLINE int scaled(const double *mantissa, const int64_t *exponent, double most, REAL *R)
+{
+    const int64_t largest = 1000LL << 52;
+    int odd = 0;
+    for (int i = 0; i < TILE; i++) {
+        int64_t e = exponent[i] > largest ? largest : exponent[i] < -largest ? -largest : exponent[i];
+        double p = mantissa[i], power;
+        e += ONE;
+        memcpy(&power, &e, sizeof power);
+        odd |= !(fabs(p) >= 1) | !(fabs(p) < 2);
+        p *= power;
+        R[i] = p > most ? most : p < -most ? -most : p;
+    }
+    return odd;
+}
+
+/* sum_nj += Σ t_ni β_ij / q_nij and dbeta_ij = Σ_n t_ni v_nj / q_nij for UNITS units i, whose t_n follow one another every
+`row` numbers, and a vector of columns j. One
+division serves four: 1/q_1 = q_2 (q_3 q_4) / (q_1 q_2 q_3 q_4), and so on. */
+INLINE void quotients(int64_t N, const vec *v, const vec beta[UNITS], const REAL *t, int64_t row, vec *sum, vec dbeta[UNITS])
+{
+    vec b[UNITS], d[UNITS];
+    UNROLL for (int i = 0; i < UNITS; i++) b[i] = beta[i], d[i] = (vec){0};
+    for (int64_t r = 0; r < N; r++) {
+        vec q[UNITS], s = sum[r];
+        UNROLL for (int i = 0; i < UNITS; i++) q[i] = 1 - b[i] * v[r];
+        vec left = q[0] * q[1], right = q[2] * q[3], inverse = 1 / (left * right);
+        vec of_left = inverse * right, of_right = inverse * left; /* 1 / left, 1 / right */
+        vec one_over[UNITS] = {of_left * q[1], of_left * q[0], of_right * q[3], of_right * q[2]};
+        UNROLL for (int i = 0; i < UNITS; i++) {
+            vec quotient = t[r * row + i] * one_over[i];
+            d[i] += quotient * v[r];
+            s += quotient * b[i];
+        }
+        sum[r] = s;
+    }
+    UNROLL for (int i = 0; i < UNITS; i++) dbeta[i] = d[i];
+}
+
+/* of |a| */
+static double largest(int64_t count, const REAL *a)
+{
+    REAL most[16] = {0};
+    int64_t k = 0;
+    for (; k + 16 <= count; k += 16)
+        for (int l = 0; l < 16; l++) {
+            REAL size = a[k + l] < 0 ? -a[k + l] : a[k + l];
+            most[l] = size > most[l] ? size : most[l];
+        }
+    for (; k < count; k++) most[0] = fmax(most[0], fabs(a[k]));
+    for (int l = 1; l < 16; l++) most[0] = most[l] > most[0] ? most[l] : most[0];
+    return most[0];
+}
