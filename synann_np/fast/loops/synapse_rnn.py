@@ -33,7 +33,7 @@ class FastSynapseRNN(SynapseRNN):
     def forward(self, x, train=False):
         self.check_sequences(x)
         N, T, H = *x.shape[:2], self.hidden_size
-        steps = np.ascontiguousarray(x).reshape(N * T, -1)
+        steps = np.ascontiguousarray(x).reshape(N * T, x.shape[2])
         e, de_du = logistic(steps @ self.params["weight"].T + self.params["bias"])
         alpha, beta = self.current_parts()[""].coefficients()
         g = np.broadcast_to(np.asarray(self.leaking_rate()[0], x.dtype), H)
@@ -64,4 +64,4 @@ class FastSynapseRNN(SynapseRNN):
         grads |= self.current_parts()[""].gradients(dalpha, dbeta)
         if "leak_logit" in self.params:
             grads["leak_logit"] = dg * self.leaking_rate()[1]
-        return (du @ self.params["weight"]).reshape(N, T, -1), grads
+        return (du @ self.params["weight"]).reshape(N, T, steps.shape[1]), grads
