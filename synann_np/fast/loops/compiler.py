@@ -18,7 +18,16 @@ from pathlib import Path
 
 from ...storage.atomic_file import write_atomically
 
-OPTIONS = ("-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-trapping-math", "-fno-math-errno", "-fPIC", "-shared", "-pthread")
+OPTIONS = (
+    "-std=gnu11",
+    "-O3",
+    "-ffp-contract=fast",
+    "-fno-trapping-math",
+    "-fno-math-errno",
+    "-fPIC",
+    "-shared",
+    "-pthread",
+)
 FOR_THIS_PROCESSOR = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler accepts
 POOL = Path(__file__).with_name("threads.c")
 SECONDS_TO_ANSWER, SECONDS_TO_COMPILE = 30, 120  # a compiler that takes longer will not pay
