@@ -1,6 +1,5 @@
 """Compile a C source on this machine once for each set of constants, cache the library and load it."""
 
-import atexit
 import ctypes
 import hashlib
 import importlib.util
@@ -9,14 +8,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 import threading
 import warnings
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 
-from ...storage.atomic_file import write_atomically
+from .private_folder import PrivateFolder, work_folder
 
 OPTIONS = (
     "-std=gnu11",
@@ -96,7 +94,10 @@ def _try_compilers(chosen):
 
 def _zig():
     """The command of the C compiler in the package `ziglang`; [] if it is not installed."""
-    found = importlib.util.find_spec("ziglang")
+    try:
+        found = importlib.util.find_spec("ziglang")
+    except (ImportError, ValueError):  # a module that says nothing of its origin
+        found = None
     return [str(Path(found.origin).with_name("zig")), "cc"] if found and found.origin else []
 
 
@@ -113,9 +114,10 @@ def _load_alone(compiler, source, constants):
     defined = [f"-D{name}={value}" for name, value in constants]
     text = b"".join(path.read_bytes() for path in [source, *sorted(source.parent.glob("*.h"))])
     digest = hashlib.sha256(text + repr(defined).encode()).hexdigest()[:16]
+    command = [*compiler.command, *defined, str(source), "-lm"]
     try:
-        folder, name = _cache(), f"{source.stem}-{digest}-{compiler.fingerprint}"
-        loops = ctypes.CDLL(str(_whole(folder, name) or _compile(compiler, defined, source, folder, name)))
+        with _cache() as cache:
+            loops = _from_cache(cache, command, f"{source.stem}-{digest}-{compiler.fingerprint}")
         if source != POOL and (pool := _load_alone(compiler, POOL, ())) is not None:
             ctypes.c_void_p.in_dll(loops, "run_parts").value = ctypes.cast(pool.run, ctypes.c_void_p).value
         return loops
@@ -126,35 +128,43 @@ def _load_alone(compiler, source, constants):
         return None
 
 
-def _whole(folder, name):
-    """The file of the cache with this name and the hash of its content behind it; None if there is no whole one.
+def _cache():
+    """The PrivateFolder of libraries; a context of None if there is none."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    path = os.path.join(os.environ.get("SYNANN_CACHE") or os.path.join(home, "synann_np"), "compiled")
+    if not path.startswith("~"):  # where this user has a home
+        with suppress(OSError):
+            return PrivateFolder(path)
+    return nullcontext()
+
+
+def _from_cache(cache, command, name):
+    """The library whose file has this name and the hash of its content behind it, or a new one.
 
     One that was cut off, by a full disk or a power failure, would not be refused when loaded: the process would die.
     """
-    for path in folder.glob(f"{name}-*.so"):
-        if path.stem == f"{name}-{_content_hash(path.read_bytes())}":
-            return path
-    return None
+    for found in cache.names() if cache else ():
+        content = cache.read(found) if found.startswith(f"{name}-") else None
+        if content is not None and found == _file_name(name, content):
+            with suppress(OSError):  # where it cannot be loaded, it is made again
+                return ctypes.CDLL(cache.place_of(found))
+    with work_folder() as work:
+        made = f"{name}.so"  # a name of its own: the system takes two libraries of one name for the same
+        _run([*command, "-o", str(work.path / made)], SECONDS_TO_COMPILE, TMPDIR=str(work.path))
+        if content := work.read(made) if cache else None:
+            with suppress(OSError):  # a full disk
+                cache.write(_file_name(name, content), content)
+                return ctypes.CDLL(cache.place_of(_file_name(name, content)))
+        return ctypes.CDLL(work.place_of(made))
 
 
-def _compile(compiler, defined, source, folder, name):
-    """The path of the new file."""
-    with tempfile.TemporaryDirectory() as workshop:
-        made = Path(workshop) / "made.so"
-        _run([*compiler.command, *defined, str(source), "-o", str(made), "-lm"], SECONDS_TO_COMPILE)
-        content = made.read_bytes()
-    path = folder / f"{name}-{_content_hash(content)}.so"
-    write_atomically(path, content)
-    return path
+def _file_name(name, content):
+    return f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.so"
 
 
-def _content_hash(content):
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _run(command, seconds):
-    run = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds)
-    return run.stdout
+def _run(command, seconds, **variables):
+    pipes = {"stdin": subprocess.DEVNULL, "capture_output": True}
+    return subprocess.run(command, check=True, timeout=seconds, env=os.environ | variables, **pipes).stdout
 
 
 def _warn(text):
@@ -164,29 +174,3 @@ def _warn(text):
         RuntimeWarning,
         stacklevel=4,
     )
-
-
-def _cache():
-    """A folder that nobody else can write to, as what lies there is executed: the user's, or one of this process."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = Path(os.environ.get("SYNANN_CACHE") or Path(home) / "synann_np") / "compiled"
-    if folder.parts[0] == "~":  # this user has no home
-        return _folder_of_this_process()
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        status = folder.stat()
-        if status.st_uid == os.geteuid() and not status.st_mode & 0o022 and os.access(folder, os.W_OK | os.X_OK):
-            return folder
-    return _folder_of_this_process()
-
-
-@lru_cache
-def _folder_of_this_process():
-    folder, owner = tempfile.mkdtemp(prefix="synann_np-"), os.getpid()
-
-    def remove():
-        if os.getpid() == owner:  # not at the end of a fork
-            shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(remove)
-    return Path(folder)

@@ -4,12 +4,14 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 from fast.loops import compiled
 from synann_np.fast.loops import compiler, working_compiler
 from synann_np.fast.loops.compiler import find_compiler, library
+from synann_np.fast.loops.private_folder import PrivateFolder, work_folder
 
 PARALLEL = "void (*run_parts)(void);\n"  # what every source takes from threads.h
 
@@ -43,7 +45,7 @@ def test_each_set_of_constants_is_compiled_once_and_then_read_from_the_cache(sou
     assert len(kept(tmp_path)) == 2
     assert all(path.suffix == ".so" for path in kept(tmp_path))
     compiler._load.cache_clear()
-    monkeypatch.setattr(compiler, "_compile", None)  # would be called, and fail
+    monkeypatch.setattr(compiler, "work_folder", None)  # would be called, and fail
     assert library(source, ANSWER=42).answer() == 42
 
 
@@ -110,8 +112,12 @@ def test_a_name_that_is_no_compiler_is_told_once(name, monkeypatch):
     assert find_compiler() is None
 
 
+def cannot_be_loaded(path):
+    raise OSError(f"{path}: wrong kind of file")
+
+
 def test_a_compiler_whose_libraries_cannot_be_loaded_is_not_a_working_one(source, monkeypatch):
-    monkeypatch.setattr(compiler, "_compile", lambda *_: source)
+    monkeypatch.setattr(compiler.ctypes, "CDLL", cannot_be_loaded)
     with pytest.warns(RuntimeWarning, match="could not be compiled"):
         assert working_compiler() is None
 
@@ -142,6 +148,87 @@ def test_a_cache_that_others_can_write_to_is_not_used(source, tmp_path):
     folder.chmod(0o777)
     assert library(source, ANSWER=42).answer() == 42
     assert list(folder.iterdir()) == []
+
+
+def test_a_folder_on_the_way_to_the_cache_that_others_can_write_to_is_not_passed(source, tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o777)
+    assert library(source, ANSWER=42).answer() == 42
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_below_a_sticky_folder_is_used(source, tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o1777)
+    assert library(source, ANSWER=42).answer() == 42
+    assert len(kept(tmp_path)) == 1
+
+
+def test_a_pipe_or_a_link_of_the_right_name_is_no_library(source, tmp_path):
+    assert in_another_process(source).communicate() == (b"7\n", b"")
+    (path,) = kept(tmp_path)
+    whole = path.read_bytes()
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    assert in_another_process(source).communicate() == (b"7\n", b"")
+    assert not path.is_symlink()
+    path.unlink()
+    os.mkfifo(path)
+    assert in_another_process(source).communicate(timeout=60) == (b"7\n", b"")
+    assert path.read_bytes() == whole
+
+
+def test_a_library_that_cannot_be_loaded_is_made_again(source, tmp_path):
+    assert in_another_process(source).communicate() == (b"7\n", b"")
+    (path,) = kept(tmp_path)
+    whole = path.read_bytes()
+    wrong = b"a library of another system"
+    name = path.stem.rpartition("-")[0]
+    path.rename(path.with_name(compiler._file_name(name, wrong))).write_bytes(wrong)
+    assert in_another_process(source).communicate() == (b"7\n", b"")
+    assert path.read_bytes() == whole
+
+
+def test_nothing_follows_a_link_when_a_library_is_written(tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    with PrivateFolder(tmp_path / "cache") as folder:
+        (tmp_path / "cache" / "a.so").symlink_to(precious)
+        folder.write("a.so", b"library")
+        assert folder.names() == ["a.so"]
+        assert folder.read("a.so") == b"library"
+    assert precious.read_text() == "mine"
+
+
+def test_the_work_folder_is_removed_and_so_is_that_of_a_killed_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed, busy, of_another = (tmp_path / name for name in ("synann_np-work-x", "synann_np-work-y", "other-work-x"))
+    for folder in (killed, busy, of_another):
+        folder.mkdir()
+        (folder / "made.so").touch()
+    for folder in (killed, of_another):
+        os.utime(folder, (0, 0))
+    with work_folder() as work:
+        assert work.path.parent == tmp_path
+        assert not killed.exists()
+    assert sorted(tmp_path.iterdir()) == sorted([busy, of_another])
+
+
+def test_where_no_folder_is_private_nothing_is_compiled(source, tmp_path, monkeypatch):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "open"))
+    monkeypatch.setenv("SYNANN_CACHE", str(tmp_path / "open"))
+    with pytest.warns(RuntimeWarning, match="others can change a folder on the way"):
+        assert library(source, ANSWER=42) is None
+
+
+def test_a_frozen_program_finds_the_compiler_without_an_interpreter(monkeypatch):
+    pytest.importorskip("ziglang")
+    monkeypatch.setattr(sys, "executable", "")
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert compiler._zig()[1] == "cc"
+    assert os.path.isabs(compiler._zig()[0])
 
 
 def test_a_cache_that_cannot_be_made_does_no_harm(source, tmp_path):
