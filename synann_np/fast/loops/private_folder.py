@@ -84,7 +84,7 @@ class PrivateFolder:
 
 @contextmanager
 def work_folder():
-    """A PrivateFolder in the system's folder for temporary files, removed at the end, with those of killed processes."""
+    """A PrivateFolder among the temporary files, removed at the end, with those that killed processes left."""
     parent = Path(tempfile.gettempdir())
     for left in parent.glob(f"{MADE_BY_US}*"):
         with suppress(OSError):
