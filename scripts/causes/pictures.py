@@ -1,17 +1,19 @@
 """Pictures of a gate: its β with intervals, its calibration, the causes of one person's event."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from synann_np.risk import CausalGate
-from synann_np.storage.png_file import write_png
+from synann_np.storage.png_file import drawable, own_settings, write_png
 
 
+@own_settings()
 def draw_betas(path, gate: CausalGate, title: str, names=None) -> None:
     """A forest plot: β and 95 % interval of every term; preventers in another colour."""
     values = {**dict(gate.beta_.items()), "leak": gate.leak_}
     names = list(names or values)
     preventers = set(map(str, gate.preventers or ()))
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8.5, 1.4 + 0.36 * len(names)), layout="constrained")
     axes = figure.add_subplot()
     for row, name in enumerate(names):
@@ -22,7 +24,7 @@ def draw_betas(path, gate: CausalGate, title: str, names=None) -> None:
         text = f"{values[name]:.2f}  ({low:.2f} to {high:.2f})"
         axes.text(1.02, row, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
     labels = [f"{name} (prevents)" if name in preventers else name for name in names]
-    axes.set_yticks(range(len(names)), labels)
+    axes.set_yticks(range(len(names)), map(drawable, labels), parse_math=False)
     axes.tick_params(axis="y", length=0, pad=8)
     axes.set(
         xlim=(0, 1),
@@ -36,8 +38,11 @@ def draw_betas(path, gate: CausalGate, title: str, names=None) -> None:
     write_png(figure, path)
 
 
+@own_settings()
 def draw_calibration(path, probabilities: dict[str, np.ndarray], y: np.ndarray, title: str, groups: int = 10) -> None:
     """Observed against predicted frequency in groups of about equal size, with one standard error."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(5.2, 5), layout="constrained")
     axes = figure.add_subplot()
     axes.axline((0, 0), slope=1, color="0.6", lw=1, ls="--")
@@ -59,6 +64,7 @@ def draw_calibration(path, probabilities: dict[str, np.ndarray], y: np.ndarray, 
     write_png(figure, path)
 
 
+@own_settings()
 def draw_person(path, gate: CausalGate, person, title: str) -> None:
     """The causes of one person's event in the three senses, one stacked bar each."""
     explanation = gate.explain(person)
@@ -67,6 +73,8 @@ def draw_person(path, gate: CausalGate, person, title: str) -> None:
         "fired": "fired: fired at all",
         "but_for": "but for: without it, no event",
     }
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8.5, 2.6), layout="constrained")
     axes = figure.add_subplot()
     names = [name for name, share in zip(explanation.names, explanation.fired[0], strict=True) if share > 0]

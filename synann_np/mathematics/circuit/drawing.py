@@ -1,6 +1,6 @@
 """A circuit as a diagram: signals run from left to right, feedback below from right to left."""
 
-from ...storage.png_file import write_png
+from ...storage.png_file import drawable, own_settings, write_png
 from .layout import lay_out
 
 EXCITATORY, INHIBITORY, FEEDBACK = "tab:blue", "tab:red", "0.35"
@@ -11,6 +11,7 @@ PORT = 0.11  # how far above the middle the excitatory input arrives, and below 
 LANE = 0.22  # between two feedback lines
 
 
+@own_settings()
 def draw_circuit(circuit, path, title=""):
     """Write the diagram of a circuit as a PNG file.
 
@@ -30,7 +31,7 @@ def draw_circuit(circuit, path, title=""):
     left, right, top = min(xs) - 1.0, max(xs) + 1.0, max(ys + tuple(y for _, y in bends)) + 0.55
     floor = bottom - LANE * len(layout.feedback)
     figure = Figure(figsize=(right - left, top - floor + 0.55))
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(drawable(title), fontsize=11, parse_math=False)
     axes = figure.add_axes((0, 0, 1, (top - floor) / (top - floor + 0.55)))
     axes.set(xlim=(left, right), ylim=(floor, top))
     axes.set_axis_off()
@@ -71,7 +72,7 @@ def _node(axes, node, x, y):
 def _text(axes, x, y, text, size):
     # Letters are about 0.6 of their size wide, sizes are in points, 72 to the inch.
     fits = 0.94 * WIDTH * 72 / (0.6 * max(len(text), 1))
-    axes.text(x, y, text, ha="center", va="center", fontsize=min(size, fits), zorder=4)
+    axes.text(x, y, drawable(text), ha="center", va="center", fontsize=min(size, fits), zorder=4, parse_math=False)
 
 
 def _short(value):

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from ...storage.png_file import write_png
+from ...storage.png_file import own_settings, write_png
 from .variants import VARIANTS, without_synapse
 
 BEGIN, END = "<!-- ablation table: begin -->", "<!-- ablation table: end -->"
@@ -79,6 +79,7 @@ def fill(text, results):
     return re.sub(f"{BEGIN}.*?{END}", lambda _: content, text, flags=re.S)
 
 
+@own_settings()
 def draw(results, path):
     """Test error over the epochs (mean and range of the seeds), and the end of every run. OSError as write_png."""
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...mathematics.circuit import CircuitSimulator, adapting, draw_circuit, fit_response, flip, full_adder
 from ...optim import SGD
-from ...storage.png_file import write_png
+from ...storage.png_file import own_settings, write_png
 
 
 def draw_full_adder(path):
@@ -37,6 +37,7 @@ def adaptation_target(steps=48, rise=4.0, fall=12.0):
     return x, target
 
 
+@own_settings()
 def draw_training(path, updates=250):
     """Train the adapting circuit: its response before and after, and the error on the way."""
     from matplotlib.figure import Figure

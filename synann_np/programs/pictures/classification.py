@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 
-from ...storage.png_file import write_png
+from ...storage.png_file import drawable, own_settings, write_png
 
 MOST = 200  # pictures in one file
 
 
+@own_settings()
 def digit_sheet(images, titles, path):
     """Draw digits with a title each, ten a row; of more than 200 the first 200.
 
@@ -26,6 +27,7 @@ def digit_sheet(images, titles, path):
     write_png(figure, path)
 
 
+@own_settings()
 def evaluation_picture(confusion, images, titles, path):
     """Draw a confusion matrix (K, K) beside the worst mistakes; other arguments as digit_sheet, N may be 0."""
     from matplotlib.figure import Figure
@@ -49,5 +51,4 @@ def _draw_digits(figure, images, titles, rows, columns):
         axes.set_axis_off()
         if number < len(images):
             axes.imshow(images[number], cmap="gray", vmin=0, vmax=255)
-            # A name may hold a dollar sign, which would begin a formula.
-            axes.set_title(titles[number], fontsize=8, parse_math=False)
+            axes.set_title(drawable(titles[number]), fontsize=8, parse_math=False)

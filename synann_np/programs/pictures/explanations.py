@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from ...storage.png_file import write_png
+from ...storage.png_file import drawable, own_settings, write_png
 
 FEW = 12  # units and channels that are listed by name
 
 
+@own_settings()
 def draw_shares(image, shares, path, title="", row=0):
     """Draw the shares of a ClassShares for its input number `row`.
 
@@ -18,7 +19,7 @@ def draw_shares(image, shares, path, title="", row=0):
 
     k = int(shares.logits[row].argmax())
     figure = Figure(figsize=(15, 8.2), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(drawable(title), parse_math=False)
     (digit, logits, unit_bars), (surprisals, matrix, channel_bars) = figure.subplots(
         2, 3, gridspec_kw={"width_ratios": [1, 1.3, 1]}
     )

@@ -1,8 +1,9 @@
 """Odds ratios with their intervals, one a row, on a logarithmic axis."""
 
-from ...storage.png_file import write_png
+from ...storage.png_file import drawable, own_settings, write_png
 
 
+@own_settings()
 def draw_forest(path, labels, ratios, lows, highs, title="", xlabel="odds ratio"):
     """Write a forest plot.
 
@@ -27,10 +28,11 @@ def draw_forest(path, labels, ratios, lows, highs, title="", xlabel="odds ratio"
         axes.plot(ratio, y, "s", color="tab:blue", ms=7)
         text = f"{ratio:.2f}  ({low:.2f} to {high:.2f})"
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
-    axes.set_yticks(range(len(rows)), [label for label, *_ in rows])
+    axes.set_yticks(range(len(rows)), [drawable(label) for label, *_ in rows], parse_math=False)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
-    axes.set(xscale="log", xlabel=xlabel, title=title)
+    axes.set(xscale="log", xlabel=xlabel)
+    axes.set_title(drawable(title), parse_math=False)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.spines[["top", "right", "left"]].set_visible(False)
     write_png(figure, path)

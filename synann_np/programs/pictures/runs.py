@@ -2,13 +2,14 @@
 
 import statistics
 
-from ...storage.png_file import write_png
+from ...storage.png_file import drawable, own_settings, write_png
 from ..runs.comparison import mean_and_deviation, names
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 
 
+@own_settings()
 def accuracy_curves(groups, path):
     """Errors after each epoch: one colour for each group of runs, a thin line for each run, a thick one for the mean.
 
@@ -37,7 +38,7 @@ def accuracy_curves(groups, path):
         count = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed"
         axes.plot(
             range(1, len(mean) + 1), mean, colour, lw=1.8, marker="o" if len(mean) < 10 else None, ms=4,
-            label=f"{name}: {last} % ({count})",
+            label=drawable(f" {name}: {last} % ({count})"),  # matplotlib leaves out labels that begin with _
         )  # fmt: skip
     axes.set(xlabel="epoch", ylabel="images classified wrongly, %", xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
@@ -45,7 +46,8 @@ def accuracy_curves(groups, path):
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else ""))
     axes.grid(alpha=0.3, which="both")
-    axes.legend(title="accuracy after the last epoch", loc="upper right")
+    for text in axes.legend(title="accuracy after the last epoch", loc="upper right").get_texts():
+        text.set_parse_math(False)
     write_png(figure, path)
 
 

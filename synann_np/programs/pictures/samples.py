@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ...storage.png_file import write_png
+from ...storage.png_file import own_settings, write_png
 
 
+@own_settings()
 def sample_grid(images, labels, path, per_class=10, columns=()):
     """Draw samples of every class that occurs: one row a class, its first `per_class` images.
 

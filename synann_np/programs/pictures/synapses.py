@@ -10,9 +10,10 @@ import numpy as np
 from ...mathematics.circuit import CircuitSimulator, flip, flip_fixed_points
 from ...mathematics.surprisal import bose_einstein, conjugate_complement
 from ...mathematics.synapse_function import synapse
-from ...storage.png_file import write_png
+from ...storage.png_file import own_settings, write_png
 
 
+@own_settings()
 def draw_surface(path, alpha=1.0, beta=1.0):
     """S over the unit square, as a surface and as contours."""
     figure = _figure(10, 4.4)
@@ -34,6 +35,7 @@ def draw_surface(path, alpha=1.0, beta=1.0):
     write_png(figure, path)
 
 
+@own_settings()
 def draw_surprisal_curves(path):
     """I(x) = −log x with I(1 − x), and G, a mirror image of itself in the diagonal."""
     figure = _figure(9, 4.2)
@@ -57,6 +59,7 @@ def draw_surprisal_curves(path):
     write_png(figure, path)
 
 
+@own_settings()
 def draw_bose_einstein(path):
     """∂LS/∂γ over the energy γ + v, and over v for several γ."""
     figure = _figure(9, 3.8)
@@ -81,6 +84,7 @@ def draw_bose_einstein(path):
     write_png(figure, path)
 
 
+@own_settings()
 def draw_flip(path, beta=0.8, alphas=(0.9, 1.0, 1.15)):
     """Trajectories of the flip circuit in the plane of its two outputs, with the fixed points, for several α."""
     from matplotlib import colormaps

@@ -1,9 +1,10 @@
 """The curves of a training run."""
 
-from ...storage.png_file import write_png
+from ...storage.png_file import drawable, own_settings, write_png
 from ...train import EvalRecord, TrainRecord
 
 
+@own_settings()
 def training_curves(records, path, title=""):
     """Draw a run: train loss over examples seen, test loss and test accuracy per epoch.
 
@@ -19,7 +20,7 @@ def training_curves(records, path, title=""):
     train = [r for r in records if isinstance(r, TrainRecord)]
     test = [r for r in records if isinstance(r, EvalRecord)]
     figure = Figure(figsize=(10, 3.6), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(drawable(title), parse_math=False)
     losses, accuracies = figure.subplots(1, 2)
 
     losses.plot(
