@@ -8,7 +8,6 @@ Every finished run is a line of --out; a run that is there already is not done a
 started at any time. Each run takes one core.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -25,6 +24,7 @@ from synann_np.data import DataError, load_mnist
 from synann_np.programs.ablation import report as ablation_report
 from synann_np.programs.ablation.training import is_same_run, run
 from synann_np.programs.ablation.variants import VARIANTS
+from synann_np.programs.command_line import Parser, path, png_path
 from synann_np.programs.process import run_program
 from synann_np.storage.atomic_file import write_atomically
 
@@ -36,6 +36,8 @@ def main(argv=None):
     try:
         settings = settings_of(args)
         results = read(args.out)
+        if args.table:  # before hours of training
+            read_table(args.table)
         if not args.only_report:
             train(args, settings, results)
         chosen = [r for r in results if r["settings"] == settings and r["variant"] in args.variants]
@@ -53,7 +55,7 @@ def main(argv=None):
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     add = parser.add_argument
     add("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME", help=", ".join(VARIANTS))
     add("--seeds", nargs="+", type=int, default=[5, 6, 7], help="(5 6 7)")
@@ -65,9 +67,9 @@ def parse(argv):
     add("--test-images", type=int, help="how many, from the first (all)")
     add("--data-dir", help="folder of the data set (the repository's MNIST)")
     add("--jobs", type=int, default=fast.usable_cores(), help="runs at a time (one a core)")
-    add("--out", type=Path, default=Path("runs/ablation.jsonl"), help="the results (%(default)s)")
-    add("--table", type=Path, help="a Markdown file with markers, such as docs/ablation.md, to write the table into")
-    add("--plot", type=Path, help="a PNG file, such as docs/pictures/ablation.png")
+    add("--out", type=path, default=Path("runs/ablation.jsonl"), help="the results (%(default)s)")
+    add("--table", type=path, help="a Markdown file with markers, such as docs/ablation.md, to write the table into")
+    add("--plot", type=png_path, help="a PNG file, such as docs/pictures/ablation.png")
     add("--only-report", action="store_true", help="train nothing")
     args = parser.parse_args(argv)
     counts = [args.epochs, args.batch_size, args.jobs, args.train_images, args.test_images]
@@ -99,6 +101,16 @@ def read(path):
         raise DataError(f"{path}: not the results of this script ({error})") from error
 
 
+def read_table(path):
+    """The text of a Markdown file that has a place for the table."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        ablation_report.place(text)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
+    return text
+
+
 def train(args, settings, results):
     """Do what is missing in results, add it there and to the file."""
     wanted = [(name, seed) for seed in args.seeds for name in args.variants]  # a seed at a time: early tables are fair
@@ -128,10 +140,7 @@ def report(args, results):
     print(ablation_report.settings_of(results))
     print("\n".join(ablation_report.table(results)))
     if args.table:
-        try:
-            filled = ablation_report.fill(args.table.read_text(encoding="utf-8"), results)
-        except ValueError as error:
-            raise DataError(f"{args.table}: {error}") from error
+        filled = ablation_report.fill(read_table(args.table), results)
         write_atomically(args.table, filled.encode())
     if args.plot:
         ablation_report.draw(results, args.plot)

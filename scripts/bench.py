@@ -23,7 +23,6 @@ Log-probabilities and gradients are compared before any time counts. bench.json 
 row. Exit code 1 if something could not be measured, or a peer computed something else.
 """
 
-import argparse
 import importlib.util
 import json
 import math
@@ -46,6 +45,7 @@ from benchmarks.gpu_command import run_on_gpu
 from benchmarks.report import markdown
 from synann_np import fast
 from synann_np.models import MODELS
+from synann_np.programs.command_line import Parser, path
 from synann_np.programs.process import run_program
 from synann_np.storage.atomic_file import write_atomically
 
@@ -71,7 +71,7 @@ def machine(threads):
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     option, default_peers = parser.add_argument, ["ours", "torch", "torch-tuned"] if HAS_TORCH else ["ours", "plain"]
     option("--backend", choices=("numpy", "cupy"), default="numpy", help="where to measure (default: numpy)")
     option("--only", choices=sorted({*cpu_bench.PARTS, *GPU_PARTS}), nargs="+", help="parts to measure (default: all)")
@@ -81,7 +81,7 @@ def parse(argv):
     option("--peers", choices=all_peers, nargs="+", help=f"default: {' '.join(default_peers)}; with cupy: all")
     option("--threads", type=int, default=fast.usable_cores(), help="threads of every peer (default: all cores)")
     option("--rounds", type=int, default=11, help="turns of every peer; at most 5 fresh processes (default: 11)")
-    option("--out", type=Path, help="folder for the results (default: runs/bench-DATE-TIME)")
+    option("--out", type=path, help="folder for the results (default: runs/bench-DATE-TIME)")
     gpu = parser.add_argument_group("with --backend cupy").add_argument
     gpu("--most-epochs", type=int, default=MOST_EPOCHS, help=f"epochs of a run to an accuracy (default: {MOST_EPOCHS})")
     gpu("--deadline", type=float, default=math.inf, help="seconds after which no row is started (default: none)")

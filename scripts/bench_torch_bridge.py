@@ -18,6 +18,10 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
+
+from synann_np.programs.process import run_program
+
 WAYS = {
     "ours": "synann_np.bridges.torch.Synapse",
     "product": "alpha * x * torch.prod(1 - beta * x[:, None, :], -1)",
@@ -127,4 +131,4 @@ def peak():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_program(main))

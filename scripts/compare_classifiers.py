@@ -7,7 +7,6 @@
 Without interpret-core the explainable boosting machine (EBM) is left out.
 """
 
-import argparse
 import sys
 import warnings
 from pathlib import Path
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout
 
 from causes.classifiers import classifiers
 from causes.tables import load_tables
+from synann_np.programs.command_line import Parser
 from synann_np.programs.process import run_program
 
 
@@ -38,7 +38,7 @@ def fold_losses(estimator, X, y):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description="Log loss of CausalGate and general classifiers on real tables.")
+    parser = Parser("Log loss of CausalGate and general classifiers on real tables.")
     parser.add_argument("--rows", type=int, default=2000, help="at most so many rows of a table (default: %(default)s)")
     parser.add_argument("--only", nargs="+", help="names of classifiers")
     args = parser.parse_args(argv)

@@ -12,7 +12,6 @@ output).
 Exit code: 0 if no part failed, 1 if one did, 2 where no GPU answers or the folder holds results, 130 if interrupted.
 """
 
-import argparse
 import importlib.metadata
 import math
 import os
@@ -33,6 +32,7 @@ from benchmarks.gpu_check_command import SECONDS_TO_END, run_limited
 from benchmarks.gpu_check_parts import PARTS
 from benchmarks.gpu_check_report import Report
 from synann_np.backend import BackendError, get_backend
+from synann_np.programs.command_line import Parser, path
 from synann_np.programs.process import run_program
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,8 +43,8 @@ TOOLS = "/usr/local/cuda/bin"  # often not on the PATH
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="folder of the results (default: runs/gpu/DEVICE-DATE)")
+    parser = Parser(__doc__)
+    parser.add_argument("--out", type=path, help="folder of the results (default: runs/gpu/DEVICE-DATE)")
     parser.add_argument("--seconds", type=float, default=math.inf, help="for everything (default: no limit)")
     names = [part.name for part in PARTS]
     parser.add_argument("--only", choices=names, nargs="+", default=names, metavar="PART", help="parts to run")

@@ -3,12 +3,12 @@
 python scripts/plot_circuits.py --out DIR
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
+from synann_np.programs.command_line import Parser, path
 from synann_np.programs.pictures.circuits import (
     draw_adapting_diagram,
     draw_flip_diagram,
@@ -26,9 +26,9 @@ PICTURES = {
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description="Write four pictures of circuits as PNG files.")
-    parser.add_argument("--out", default=".", help="folder for the pictures, made if missing (default: here)")
-    out = Path(parser.parse_args(argv).out)
+    parser = Parser("Write four pictures of circuits as PNG files.")
+    parser.add_argument("--out", type=path, default=".", help="folder for the pictures (default: here)")
+    out = parser.parse_args(argv).out
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, draw in PICTURES.items():

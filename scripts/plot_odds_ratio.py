@@ -7,7 +7,6 @@ Journal 2 (4682), 1950, 739-748, tables IV and V: patients with lung cancer and 
 group, by the amount smoked.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 from synann_np.mathematics.odds import odds_ratio_interval, table_odds_ratio
+from synann_np.programs.command_line import Parser, png_path
 from synann_np.programs.pictures.forest_plot import draw_forest
 from synann_np.programs.process import run_program
 
@@ -33,8 +33,8 @@ EXPOSED = {
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description="Odds ratios of lung cancer by smoking, Doll and Hill 1950.")
-    parser.add_argument("--out", default="odds_ratio.png", help="the picture (default: %(default)s)")
+    parser = Parser("Odds ratios of lung cancer by smoking, Doll and Hill 1950.")
+    parser.add_argument("--out", type=png_path, default="odds_ratio.png", help="the picture (default: %(default)s)")
     args = parser.parse_args(argv)
     tables = np.array(list(EXPOSED.values()))
     ratios, (lows, highs) = table_odds_ratio(tables), odds_ratio_interval(tables)

@@ -3,12 +3,12 @@
 python scripts/plot_synapse.py --out DIR
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
+from synann_np.programs.command_line import Parser, path
 from synann_np.programs.pictures.synapses import draw_bose_einstein, draw_flip, draw_surface, draw_surprisal_curves
 from synann_np.programs.process import run_program
 
@@ -21,9 +21,9 @@ PICTURES = {
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description="Write four pictures of the synapse function as PNG files.")
-    parser.add_argument("--out", default=".", help="folder for the pictures, made if missing (default: here)")
-    out = Path(parser.parse_args(argv).out)
+    parser = Parser("Write four pictures of the synapse function as PNG files.")
+    parser.add_argument("--out", type=path, default=".", help="folder for the pictures (default: here)")
+    out = parser.parse_args(argv).out
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, draw in PICTURES.items():

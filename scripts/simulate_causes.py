@@ -6,18 +6,18 @@
 Six independent factors of prevalence .3 with β = .5, .3, .15, .05, 0, .6 and leak .05; 95 % intervals.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 from causes.simulation import BETA, coverage_study, rules_study, scale_study
+from synann_np.programs.command_line import Parser
 from synann_np.programs.process import run_program
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description="Bias, coverage and scale check of CausalGate on simulated samples.")
+    parser = Parser("Bias, coverage and scale check of CausalGate on simulated samples.")
     parser.add_argument("--people", type=int, nargs="+", default=[200, 2000, 20000], help="sample sizes")
     parser.add_argument("--replicates", type=int, default=400, help="samples of each size (default: %(default)s)")
     parser.add_argument("--functions", type=int, default=20, help="functions for find_pies (default: %(default)s)")

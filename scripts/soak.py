@@ -7,7 +7,6 @@ python scripts/soak.py --threads 2 --batch-size 50   what is unknown here goes o
 Exit code 1 if memory grew by more than --tolerance, or the second run ended with other weights or another history.
 """
 
-import argparse
 import random
 import signal
 import statistics
@@ -19,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 from synann_np.data import load_mnist
+from synann_np.programs.command_line import Parser
 from synann_np.programs.process import run_program
 
 TRAIN = Path(__file__).resolve().parent / "train_mnist.py"
@@ -26,7 +26,7 @@ FILES = ("last.safetensors", "best.safetensors", "history.jsonl")
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--epochs", type=int, default=200, help="of each run (200)")
     parser.add_argument("--images", type=int, default=2000, help="training images, and at most as many to test (2000)")
     parser.add_argument("--kills", type=int, default=10, help="kill -9 in the second run; 0 leaves it out (10)")

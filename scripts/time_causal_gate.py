@@ -3,7 +3,6 @@
 python scripts/time_causal_gate.py [--people 100000] [--factors 50] [--rounds 5]
 """
 
-import argparse
 import statistics
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
+from synann_np.programs.command_line import Parser
 from synann_np.programs.process import run_program
 from synann_np.risk import CausalGate
 
@@ -33,7 +33,7 @@ def seconds(fit, X, y):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description="Time of fit: CausalGate and LogisticRegression, both with defaults.")
+    parser = Parser("Time of fit: CausalGate and LogisticRegression, both with defaults.")
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--factors", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5, help="the median counts (default: %(default)s)")

@@ -7,7 +7,6 @@
 Without statsmodels the third study is left out.
 """
 
-import argparse
 import importlib.util
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout
 
 from causes import examples, report
 from causes.pictures import draw_betas, draw_calibration, draw_person
+from synann_np.programs.command_line import Parser, path
 from synann_np.programs.process import run_program
 from synann_np.risk import CausalGate
 
@@ -43,8 +43,8 @@ def draw(folder: Path, with_rand: bool) -> list[Path]:
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description="Three studies: an outbreak, infections, visits to the doctor.")
-    parser.add_argument("--out", type=Path, help="folder for the pictures (default: no pictures)")
+    parser = Parser("Three studies: an outbreak, infections, visits to the doctor.")
+    parser.add_argument("--out", type=path, help="folder for the pictures (default: no pictures)")
     args = parser.parse_args(argv)
     with_rand = importlib.util.find_spec("statsmodels") is not None
     studies = [report.oswego, report.caesarean, *([report.rand] if with_rand else [])]

@@ -63,7 +63,7 @@ LAZY = {
     "pooch": {"data.download"},
     "threadpoolctl": {"fast.tune_process"},
     "torch": {"storage.torch_names"},
-    "tqdm": {"programs.runs.log"},
+    "tqdm": {"programs.evaluate", "programs.runs.log"},
 }
 
 # Rooms and bridges that need an extra to be imported at all, and nobody imports them: the libraries of the extra.

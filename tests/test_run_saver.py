@@ -13,7 +13,7 @@ import synann_np
 from synann_np.layers import BatchNorm1d, Dropout, Flatten, Linear, LogSoftmax
 from synann_np.optim import SGD
 from synann_np.programs.runs.folder import RunFolder, RunFolderError
-from synann_np.programs.runs.identity import PACKAGE, run_identity, source_hash
+from synann_np.programs.runs.identity import AFTER_TRAINING, PACKAGE, run_identity, source_hash
 from synann_np.programs.runs.save_interval import Interval
 from synann_np.programs.runs.saver import NotSaved, RunSaver
 from synann_np.sequential import Sequential
@@ -383,11 +383,26 @@ def test_the_identity_depends_on_every_source_file_in_every_folder(tmp_path, mon
     copy = shutil.copytree(PACKAGE, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr("synann_np.programs.runs.identity.PACKAGE", copy)
     assert source_hash() == original
-    files = sorted(copy.rglob("*.py"))
-    assert copy / "programs" / "runs" / "identity.py" in files
+    files = [path for path in sorted(copy.rglob("*")) if path.suffix in (".py", ".c", ".h", ".cu")]
+    after = {path for path in files if path.relative_to(copy).as_posix().startswith(AFTER_TRAINING)}
+    assert {"identity.py", "conv2d.c", "linear.py", "train.py"} <= {path.name for path in {*files} - after}
+    assert copy / "programs" / "pictures" / "training.py" in after
     for path in files:
         content = path.read_bytes()
         path.write_bytes(content + b"#")
-        assert source_hash() != original, path
+        assert (source_hash() == original) == (path in after), path
         path.write_bytes(content)
     assert source_hash() == original
+
+
+def test_what_is_no_source_is_no_other_version_of_the_code(tmp_path, monkeypatch):
+    copy = shutil.copytree(PACKAGE, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr("synann_np.programs.runs.identity.PACKAGE", copy)
+    original = source_hash()
+    for name in (".DS_Store", "layers/.DS_Store", "layers/linear.py~", "layers/#linear.py#", "layers/.linear.py.swp",
+                 "layers/.#linear.py", "layers/linear.py.orig", "fast/Thumbs.db", "notes.txt"):  # fmt: skip
+        (copy / name).write_bytes(b"x")
+    (copy / "layers" / ".#softmax.py").symlink_to("nobody@nowhere.123")
+    assert source_hash() == original
+    (copy / "layers" / "gru.py").write_bytes(b"")
+    assert source_hash() != original

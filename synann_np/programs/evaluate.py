@@ -6,6 +6,7 @@ synann evaluate runs/mine/best.safetensors [--data-dir DIR] [--split test|train]
 
 import numpy as np
 
+from .. import fast
 from ..data import load_mnist
 from ..storage.checkpoint import CheckpointError, load
 from .command_line import Parser, add_backend, path, png_path
@@ -35,7 +36,7 @@ def evaluate(args):
     data = load_mnist(args.data_dir)
     images, labels = data[:2] if args.split == "train" else data[2:]
     labels = labels.astype("int64")
-    probs = probabilities(model, images)
+    probs = with_progress(fast.compile(model), images)
     classes = probs.shape[1]
     if labels.max() >= classes:
         raise CheckpointError(f"{args.model}: knows {classes} classes, the data have a label {labels.max()}")
@@ -49,6 +50,18 @@ def evaluate(args):
     titles = [f"{labels[n]} → {predicted[n]} ({probs[n, predicted[n]]:.0%})" for n in worst]
     evaluation_picture(confusion, images[worst], titles, args.out)
     print(f"Confusion matrix and worst mistakes: {args.out}")
+
+
+def with_progress(model, images, chunk=500):
+    """The probabilities (N, K), with a bar on a terminal: a large network takes a while."""
+    from tqdm import tqdm
+
+    with tqdm(total=len(images), unit="image", disable=None, leave=False) as bar:
+        found = []
+        for start in range(0, len(images), chunk):
+            found.append(probabilities(model, images[start : start + chunk]))
+            bar.update(len(found[-1]))
+    return np.concatenate(found)
 
 
 def table(confusion):

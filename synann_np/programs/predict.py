@@ -7,8 +7,6 @@ synann predict photo.jpg --save-seen seen.png                   and draw what th
 A photograph shows one digit, dark on light or light on dark. Each line gives the three most probable digits.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from ..storage.checkpoint import load
@@ -64,15 +62,10 @@ def predict(args, prog):
             continue
         for photo, row in zip(names, probabilities(model, np.stack(seen)), strict=True):
             best = best_classes(row)
-            print(f"{printable(photo)}: {', '.join(f'{k} ({p:.1%})' for k, p in best)}")
-            titles.append(f"{printable(photo.name)[:18]}\n{best[0][0]} ({best[0][1]:.0%})")
+            print(f"{photo}: {', '.join(f'{k} ({p:.1%})' for k, p in best)}")
+            titles.append(f"{photo.name[:18]}\n{best[0][0]} ({best[0][1]:.0%})")
         all_seen += seen
     if args.save_seen and all_seen:
         digit_sheet(all_seen, titles, args.save_seen)
         print(f"What the network saw: {args.save_seen}")
     return 2 if bad else 0
-
-
-def printable(photo: Path):
-    """Its path as valid text, which a file name need not be."""
-    return str(photo).encode("utf-8", "backslashreplace").decode()

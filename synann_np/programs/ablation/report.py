@@ -71,12 +71,18 @@ def settings_of(results):
     )
 
 
+def place(text):
+    """The part of a text from one marker to the other. Raises: ValueError if there is none, or more than one."""
+    found = re.findall(f"{BEGIN}.*?{END}", text, re.S)
+    if len(found) != 1:
+        raise ValueError(f"expected one place between {BEGIN} and {END}")
+    return found[0]
+
+
 def fill(text, results):
     """The text with the table between its two markers. Raises: ValueError if it has no such place."""
-    if len(re.findall(f"{BEGIN}.*?{END}", text, re.S)) != 1:
-        raise ValueError(f"expected one place between {BEGIN} and {END}")
     content = "\n".join([BEGIN, "", settings_of(results), "", *table(results), "", END])
-    return re.sub(f"{BEGIN}.*?{END}", lambda _: content, text, flags=re.S)
+    return text.replace(place(text), content)
 
 
 @own_settings()

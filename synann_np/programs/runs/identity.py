@@ -9,6 +9,11 @@ import numpy as np
 from ...storage.model_config import describe
 from ...version import __version__
 
+SOURCE = {".py", ".c", ".h", ".cu"}
+AFTER_TRAINING = (
+    "bridges/", "mathematics/", "playground/", "risk/", "programs/ablation/", "programs/digits/", "programs/examples/",
+    "programs/pictures/",
+)  # fmt: skip
 PACKAGE = Path(__file__).parents[2]
 
 
@@ -48,9 +53,14 @@ def differences(before, now):
 
 
 def source_hash():
-    """16 hex digits over all source files of the package and its folders: another version of the code, another hash."""
+    """16 hex digits over the source files on which the numbers of a run depend: another version of them, another hash.
+
+    What systems and editors leave in a folder is no source (.DS_Store, x.py~, .#x.py), and what draws, explains,
+    classifies or exports comes after training.
+    """
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".toml":  # recipes are settings
+        name = path.relative_to(PACKAGE).as_posix()
+        if path.suffix in SOURCE and path.name[0] not in ".#" and not name.startswith(AFTER_TRAINING):
             digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
