@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-INSTALL = "python -m pip install 'synann_np[cuda12]' (CUDA 12) or 'synann_np[cuda13]' (CUDA 13), never both"
+INSTALL = "python -m pip install 'cupy-cuda12x[ctk]' (CUDA 12) or 'cupy-cuda13x[ctk]' (CUDA 13), never both"
 
 
 class BackendError(RuntimeError):

@@ -249,6 +249,12 @@ def test_every_public_name_has_a_docstring(path):
 
 
 @every_source
+def test_no_advice_installs_this_package_by_name(path):
+    """It is in no registry, where a stranger could register the name: advise what works, such as -e '.[risk]'."""
+    assert "synann_np[" not in path.read_text(encoding="utf-8")
+
+
+@every_source
 def test_file_names_say_what_is_inside(path):
     assert not NAMES_THAT_SAY_NOTHING & set(path.relative_to(ROOT).with_suffix("").parts)
 

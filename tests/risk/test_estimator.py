@@ -47,5 +47,5 @@ except ImportError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "pip install 'synann_np[risk]'" in done.stdout
+    assert "pip install scikit-learn scipy" in done.stdout
     assert missing in done.stdout

@@ -3,8 +3,6 @@
 try:
     import onnx
 except ImportError as error:
-    raise ImportError(
-        f"synann_np.bridges.onnx needs the package onnx ({error}): python -m pip install 'synann_np[onnx]'"
-    ) from error
+    raise ImportError(f"synann_np.bridges.onnx needs the package onnx ({error}): python -m pip install onnx") from error
 
 VERSIONS = {"onnx": onnx.__version__}

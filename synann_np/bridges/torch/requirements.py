@@ -3,8 +3,6 @@
 try:
     import torch
 except ImportError as error:
-    raise ImportError(
-        f"synann_np.bridges.torch needs PyTorch ({error}): python -m pip install 'synann_np[torch]'"
-    ) from error
+    raise ImportError(f"synann_np.bridges.torch needs PyTorch ({error}): python -m pip install torch") from error
 
 VERSIONS = {"torch": torch.__version__}
