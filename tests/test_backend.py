@@ -73,7 +73,7 @@ def no_device():
 MISSING_CUBLAS = "libcublas.so.12: cannot open shared object file: No such file or directory"
 
 FAILURES = {
-    "not installed": (lambda: None, r"not installed: python -m pip install 'synann_np\[cuda12\]'.*never both"),
+    "not installed": (lambda: None, r"not installed: python -m pip install 'cupy-cuda12x\[ctk\]'.*never both"),
     "no driver": (lambda: fake_cupy(driver=0, devices=insufficient_driver()), "no NVIDIA driver was found"),
     "driver too old": (
         lambda: fake_cupy(driver=11040, devices=insufficient_driver()),
