@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import array_module
 from .base import Layer
-from .synapse_parameters import PARAMETRISATIONS, initial_beta
+from .synapse_parameters import CONSTANT, PARAMETRISATIONS, initial_beta
 
 
 # Saturation is the purpose of the clipping, and what underflows is 0: neither is worth a warning.
@@ -95,7 +95,8 @@ class SynapseGraph(Layer):
     def gradients(self, dalpha, dbeta):
         """dict of the gradients of params, from those of alpha and beta."""
         (alpha, alpha_of), (beta, beta_of) = self._raw()
-        grads = {self.alpha[0]: dalpha * alpha_of(alpha)[1], self.beta[0]: dbeta * beta_of(beta)[1]}
+        slopes = {self.alpha[0]: (dalpha, alpha_of(alpha)[1]), self.beta[0]: (dbeta, beta_of(beta)[1])}
+        grads = {name: d if slope is CONSTANT else d * slope for name, (d, slope) in slopes.items()}
         return {name: grads[name] for name in self.params}
 
     def _raw(self):

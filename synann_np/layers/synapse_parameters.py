@@ -27,9 +27,12 @@ from .initializers import fan_in_uniform
 from .logistic import logistic
 
 
+CONSTANT = 1.0  # c′ of `free`: a gradient is left as it is
+
+
 def free(raw):
     """c = r, c′ = 1."""
-    return raw, 1.0
+    return raw, CONSTANT
 
 
 @np.errstate(under="ignore")

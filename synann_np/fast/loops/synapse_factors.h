@@ -62,27 +62,34 @@ INLINE int scaled(const double *mantissa, const int64_t *exponent, double most, 
 }
 
 /* sum_nj += Σ t_ni β_ij / q_nij and dbeta_ij = Σ_n t_ni v_nj / q_nij for UNITS units i, whose t_n follow one another every
-`row` numbers, and a vector of columns j. One
-division serves four: 1/q_1 = q_2 (q_3 q_4) / (q_1 q_2 q_3 q_4), and so on. */
-INLINE void quotients(int64_t N, const vec *v, const vec beta[UNITS], const REAL *t, int64_t row, vec *sum, vec dbeta[UNITS])
+`row` numbers, and a vector of columns j. With z = β_ij v_nj, 1/q = 1 + z if all are `small`. Else one division serves four: 1/q_1 = q_2 (q_3 q_4) / (q_1 q_2 q_3 q_4), and so on. */
+INLINE void quotients(int small, int64_t N, const vec *v, const vec beta[UNITS], const REAL *t, int64_t row, vec *sum,
+                      vec dbeta[UNITS])
 {
     vec b[UNITS], d[UNITS];
     UNROLL for (int i = 0; i < UNITS; i++) b[i] = beta[i], d[i] = (vec){0};
     for (int64_t r = 0; r < N; r++) {
-        vec q[UNITS], s = sum[r];
-        UNROLL for (int i = 0; i < UNITS; i++) q[i] = 1 - b[i] * v[r];
-        vec left = q[0] * q[1], right = q[2] * q[3], inverse = 1 / (left * right);
-        vec of_left = inverse * right, of_right = inverse * left; /* 1 / left, 1 / right */
-        vec one_over[UNITS] = {of_left * q[1], of_left * q[0], of_right * q[3], of_right * q[2]};
+        vec q[UNITS], s = sum[r], c[UNITS];
+        if (small)
+            UNROLL for (int i = 0; i < UNITS; i++) c[i] = t[r * row + i] + t[r * row + i] * (b[i] * v[r]);
+        else {
+            UNROLL for (int i = 0; i < UNITS; i++) q[i] = 1 - b[i] * v[r];
+            vec left = q[0] * q[1], right = q[2] * q[3], inverse = 1 / (left * right);
+            vec of_left = inverse * right, of_right = inverse * left; /* 1 / left, 1 / right */
+            vec one_over[UNITS] = {of_left * q[1], of_left * q[0], of_right * q[3], of_right * q[2]};
+            UNROLL for (int i = 0; i < UNITS; i++) c[i] = t[r * row + i] * one_over[i];
+        }
         UNROLL for (int i = 0; i < UNITS; i++) {
-            vec quotient = t[r * row + i] * one_over[i];
-            d[i] += quotient * v[r];
-            s += quotient * b[i];
+            d[i] += c[i] * v[r];
+            s += c[i] * b[i];
         }
         sum[r] = s;
     }
     UNROLL for (int i = 0; i < UNITS; i++) dbeta[i] = d[i];
 }
+
+/* Up to this |z| = |β_ij v_nj| two terms of log(1 − z) and of 1 / (1 − z) are right to 4e-6. */
+static const double SMALL = 0x1p-9;
 
 /* of |a| */
 static double largest(int64_t count, const REAL *a)

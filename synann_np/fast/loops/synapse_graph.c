@@ -9,7 +9,7 @@ struct forward_job {
     int64_t N, n, m, step; /* step: factors between two looks */
     const REAL *x, *v, *alpha, *beta;
     double most;           /* of |R| */
-    double *rows;          /* v, (N / ROWS, m, ROWS) */
+    double *rows;          /* v, (N / ROWS, m, ROWS); for series_part in REAL, and v² */
     double *tiles;         /* of each thread: COLUMNS × TILE of beta, then N × TILE of mantissas, then of exponents */
     REAL *y, *R;
     uint8_t *zeros;        /* number of factors that are 0, at most 2 */
@@ -65,12 +65,68 @@ static void forward_part(void *of, int64_t part, int64_t seat)
     }
 }
 
-/* rows_j,r = v_rj of ROWS rows, in float64; 0 behind the last row */
-static void transposed(int64_t N, int64_t m, const REAL *v, double *rows)
+/* The same where all z = β_ij v_nj are small, in float32: log P = − Σ_j (v β + v² β²/2), in
+float64 beyond COLUMNS terms. */
+static void series_part(void *of, int64_t part, int64_t seat)
 {
+    enum { UNITS_AT_ONCE = VECTORS * LANES };
+    const struct forward_job *job = of;
+    int64_t N = job->N, n = job->n, m = job->m, N_up = UP(N, ROWS), first = part * UNITS_AT_ONCE;
+    int64_t units = LEAST(UNITS_AT_ONCE, n - first);
+    double *sums = job->tiles + seat * TILE * (COLUMNS + 2 * N_up);
+    vec tile[COLUMNS][2][VECTORS] = {0}; /* β, β²/2 */
+    memset(sums, 0, N_up * UNITS_AT_ONCE * sizeof(double));
+    for (int64_t start = 0; start < m; start += COLUMNS) {
+        int64_t count = LEAST(COLUMNS, m - start);
+        for (int64_t i = 0; i < units; i++)
+            for (int64_t j = 0; j < count; j++) {
+                REAL beta = job->beta[(first + i) * m + start + j];
+                ((REAL *)tile[j][0])[i] = beta, ((REAL *)tile[j][1])[i] = beta * beta / 2;
+            }
+        for (int64_t r = 0; r < N; r += ROWS) {
+            const REAL *v = (REAL *)job->rows + r * m + start * ROWS, *square = v + N_up * m;
+            vec sum[ROWS][VECTORS] = {0};
+            for (int64_t j = 0; j < count; j++, v += ROWS, square += ROWS)
+                UNROLL for (int k = 0; k < ROWS; k++)
+                    UNROLL for (int l = 0; l < VECTORS; l++) {
+                        sum[k][l] += v[k] * tile[j][0][l];
+                        sum[k][l] += square[k] * tile[j][1][l];
+                    }
+            for (int k = 0; k < ROWS * UNITS_AT_ONCE; k++) sums[r * UNITS_AT_ONCE + k] += ((REAL *)sum)[k];
+        }
+    }
+    for (int64_t r = 0; r < N; r++)
+        for (int64_t i = 0, at = r * n + first; i < units; i++, at++) {
+            job->R[at] = expf(-sums[r * UNITS_AT_ONCE + i]);
+            job->zeros[at] = 0;
+            job->y[at] = job->alpha[first + i] * job->x[at] * job->R[at];
+        }
+}
+
+/* Whether series_part is right to 1e-6: |log P| ≤ 1, as the sums of float32 are to 2⁻²⁴ of it. */
+static int fits_series(int64_t N, int64_t m, const REAL *v, double most_v, double most_beta)
+{
+    double most = 0;
+    for (int64_t r = 0; r < N && sizeof(REAL) == 4 && most_v * most_beta <= SMALL && most <= 1; r++) {
+        REAL sum = 0;
+        for (int64_t j = 0; j < m; j++) sum += fabs(v[r * m + j]);
+        most = fmax(most, sum * most_beta);
+    }
+    return sizeof(REAL) == 4 && most_v * most_beta <= SMALL && most <= 1;
+}
+
+/* rows_j,r = v_rj of ROWS rows, in float64; 0 behind the last row. For the series in float32, and v² behind them. */
+static void transposed(int64_t N, int64_t m, const REAL *v, int series, double *rows)
+{
+    REAL *reals = (REAL *)rows, *squares = reals + UP(N, ROWS) * m;
     for (int64_t first = 0; first < N; first += ROWS)
         for (int64_t j = 0; j < m; j++)
-            UNROLL for (int r = 0; r < ROWS; r++) rows[first * m + j * ROWS + r] = first + r < N ? v[(first + r) * m + j] : 0;
+            UNROLL for (int r = 0; r < ROWS; r++) {
+                int64_t at = first * m + j * ROWS + r;
+                REAL a = first + r < N ? v[(first + r) * m + j] : 0;
+                if (series) reals[at] = a, squares[at] = a * a;
+                else rows[at] = a;
+            }
 }
 
 /* R (N, n): the product of the factors that are not 0, |R| ≤ `most`; zeros (N, n). 0 if there is no memory. */
@@ -81,17 +137,20 @@ int forward(int64_t threads, int64_t N, int64_t n, int64_t m, const REAL *x, con
     double *rows = aligned(N_up * m * sizeof(double));
     double *tiles = aligned(threads * TILE * (COLUMNS + 2 * N_up) * sizeof(double));
     if (!rows || !tiles) return free(rows), free(tiles), 0;
-    transposed(N, m, v, rows);
-    int64_t step = largest(N * m, v) * largest(n * m, beta) <= MOST_PRODUCT ? FACTORS : 1;
+    double most_v = largest(N * m, v), most_beta = largest(n * m, beta);
+    int64_t step = most_v * most_beta <= MOST_PRODUCT ? FACTORS : 1;
     struct forward_job job = {N, n, m, step, x, v, alpha, beta, most, rows, tiles, y, R, zeros};
-    run_parts(forward_part, &job, (n + TILE - 1) / TILE, threads);
+    int series = fits_series(N, m, v, most_v, most_beta);
+    int64_t units = series ? VECTORS * LANES : TILE;
+    transposed(N, m, v, series, rows);
+    run_parts(series ? series_part : forward_part, &job, (n + units - 1) / units, threads);
     free(rows), free(tiles);
     return 1;
 }
 
 struct backward_job {
     int64_t N, n, m;
-    int all_far_from_zero;
+    int small, all_far_from_zero;
     const REAL *v, *beta;
     const REAL *t, *sole;  /* (n / UNITS, N, UNITS): dy α x R of the units without a zero factor, and of those with one */
     REAL scale;            /* of t and sole */
@@ -132,7 +191,8 @@ static void backward_part(void *of, int64_t part, int64_t seat)
         int64_t some = LEAST(UNITS, n - i);
         const REAL(*t)[UNITS] = (const void *)(job->t + i * N), (*sole)[UNITS] = (const void *)(job->sole + i * N);
         for (int64_t k = 0; k < some; k++) memcpy(of_beta + k, job->beta + (i + k) * m + j, lanes * sizeof(REAL));
-        if (job->all_far_from_zero) quotients(N, column, of_beta, t[0], UNITS, sum, of_dbeta);
+        if (job->small) quotients(1, N, column, of_beta, t[0], UNITS, sum, of_dbeta);
+        else if (job->all_far_from_zero) quotients(0, N, column, of_beta, t[0], UNITS, sum, of_dbeta);
         else careful_quotients(job, (void *)column, (void *)of_beta, t, sole, (void *)sum, (void *)of_dbeta);
         for (int64_t k = 0; k < some; k++)
             for (int64_t l = 0; l < lanes; l++) job->dbeta[(i + k) * m + j + l] = -job->scale * of_dbeta[k][l];
@@ -196,8 +256,9 @@ int backward(int64_t threads, int64_t N, int64_t n, int64_t m, const REAL *dy, c
             sole[place] = found == 1 ? t[place] : 0;
             t[place] = found ? 0 : t[place];
         }
-    int far = all_far_from_zero(N, n, m, v, beta, most_v);
-    struct backward_job job = {N, n, m, far, v, beta, t, sole, scale, most, memory, dv, dbeta};
+    int small = sizeof(REAL) == 4 && largest(N * m, v) * largest(n * m, beta) <= SMALL;
+    int far = small || all_far_from_zero(N, n, m, v, beta, most_v);
+    struct backward_job job = {N, n, m, small, far, v, beta, t, sole, scale, most, memory, dv, dbeta};
     run_parts(backward_part, &job, (m + LANES - 1) / LANES, threads);
     free(t), free(by_rows), free(memory), free(most_v);
     return 1;

@@ -119,7 +119,7 @@ static void backward_part(void *of, int64_t chunk, int64_t seat)
             for (int64_t i = 0; i < H; i += UNITS) {
                 vec beta[UNITS], sum[UNITS];
                 UNROLL for (int k = 0; k < UNITS; k++) beta[k] = *(const vec *)(job->beta + (i + k) * H_up + j);
-                quotients(count, v, beta, product + i, H_up, dv, sum);
+                quotients(0, count, v, beta, product + i, H_up, dv, sum);
                 UNROLL for (int k = 0; k < UNITS; k++) *(vec *)(dbeta + (i + k) * H_up + j) -= sum[k];
             }
             for (int64_t r = 0; r < count && !cut; r++) *(vec *)(dh_next + r * H_up + j) -= dv[r];

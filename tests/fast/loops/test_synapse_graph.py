@@ -50,7 +50,21 @@ def nearly_zero(rng, N, n, m):
     return np.full((N, m), 1.0), np.where(rng.random((n, m)) < 0.1, 1 - 2.0**-23, 0.1)
 
 
-WORLDS = [as_initial, softmax_rows, constant, large_beta, some_factors_zero, one_factor_zero, outside, nearly_zero]
+def small_products(rng, N, n, m):
+    return rng.uniform(0.5, 1, (N, m)), rng.uniform(-0.2, 1, (n, m)) / max(m, 512)
+
+
+WORLDS = [
+    small_products,
+    as_initial,
+    softmax_rows,
+    constant,
+    large_beta,
+    some_factors_zero,
+    one_factor_zero,
+    outside,
+    nearly_zero,
+]
 every_world = pytest.mark.parametrize("world", WORLDS)
 
 
