@@ -51,7 +51,10 @@ def synapse_arrays(n):
     """x (128, n), rows of a softmax; beta (n, n), U(±1/√n) as Synapse starts with; dy (128, n). All float32."""
     rng, N = np.random.default_rng(2), SYNAPSE_BATCH
     e = np.exp(rng.standard_normal((N, n), "float32"))
-    beta = (2 * rng.random((n, n), "float32") - 1) * np.float32(1 / math.sqrt(n))
+    beta = rng.random((n, n), "float32")
+    beta *= 2  # in place: another array of n² numbers would be the peak of memory
+    beta -= 1
+    beta *= np.float32(1 / math.sqrt(n))
     return e / e.sum(axis=1, keepdims=True), beta, rng.standard_normal((N, n), "float32")
 
 

@@ -72,9 +72,8 @@ class SynapseLayer:
     """The synapse layer alone, batch 128."""
 
     def __init__(self, n, threads):
-        self.x, beta, self.dy = synapse_arrays(n)
         layer = Synapse(n, rng=np.random.default_rng(5))
-        layer.params["beta"][...] = beta
+        self.x, layer.params["beta"], self.dy = synapse_arrays(n)
         self.model = fast.compile(Sequential([("synapse", layer)]), threads)
 
     def values(self):

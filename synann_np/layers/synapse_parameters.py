@@ -26,7 +26,6 @@ from ..backend import array_module
 from .initializers import fan_in_uniform
 from .logistic import logistic
 
-
 CONSTANT = 1.0  # c′ of `free`: a gradient is left as it is
 
 
