@@ -29,6 +29,12 @@ class Backend:
     def __repr__(self):
         return f"get_backend({self.name!r})"
 
+    def __reduce__(self):
+        return get_backend, (self.name,)  # a pickle holds the name: modules cannot be pickled
+
+    def __deepcopy__(self, memo):
+        return self
+
     def asarray(self, x, dtype=None):
         """x (array or nested sequence, on the host or already here) as an array of this backend."""
         return self.xp.asarray(x, dtype=dtype)

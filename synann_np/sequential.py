@@ -91,10 +91,14 @@ class Sequential:
         Raises: ValueError naming what is missing, unknown or of another shape; the model is then unchanged.
         """
         arrays = self.params | self.buffers
-        if missing := sorted(arrays.keys() - state.keys()):
-            raise ValueError(f"load_state_dict: missing {missing}")
-        if unknown := sorted(state.keys() - arrays.keys()):
-            raise ValueError(f"load_state_dict: the model has no {unknown}")
+        missing, unknown = sorted(arrays.keys() - state.keys()), sorted(map(str, state.keys() - arrays.keys()))
+        if missing or unknown:
+            told = [f"missing {missing!r:.300}"] * bool(missing) + [f"the model has no {unknown!r:.300}"] * bool(
+                unknown
+            )
+            raise ValueError(
+                f"load_state_dict: {'; '.join(told)}" + "; see synann_np.storage.torch_names.from_torch" * bool(unknown)
+            )
         for name, a in arrays.items():
             if tuple(state[name].shape) != tuple(a.shape):
                 raise ValueError(f"load_state_dict: {name} is {tuple(a.shape)}, got {tuple(state[name].shape)}")

@@ -24,7 +24,8 @@ from synann_np.layers import Synapse
 from synann_np.losses import nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
-from synann_np.storage.checkpoint import read_checkpoint, restore_optimizer, save
+from synann_np.storage.checkpoint import read_checkpoint, save
+from synann_np.storage.optimizer_state import restore_optimizer
 from synann_np.train import EvalRecord, fit
 
 # The kernels of a GPU are float32 (in float64 a row would not fit its shared memory; the emulator runs that: see

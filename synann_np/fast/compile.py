@@ -14,7 +14,7 @@ from ..layers import (
     SynapseRNN,
     SynapseTensor,
 )
-from ..sequential import Sequential
+from .compiled import Compiled
 from .cores import usable_cores
 from .cuda.compile import compile_for_cuda
 from .loops import working_compiler
@@ -58,7 +58,9 @@ def compile(model, threads=None, input_gradient=True):
         return compile_for_cuda(model)
     if working_compiler() is None:
         return model
-    threads = usable_cores() if threads is None else threads
+    if isinstance(model, Compiled):
+        model = model.plain
+    wanted, threads = threads, usable_cores() if threads is None else threads
     names, layers = list(model.layers), []
     while names:
         chain = [model.layers[name] for name in names[:4]]
@@ -67,7 +69,7 @@ def compile(model, threads=None, input_gradient=True):
             twin.replaces = names[:count]
         layers.append((names[0], twin))
         names = names[count:]
-    return Sequential(layers, model.dtype, model.backend)
+    return Compiled(layers, model, (compile, wanted, input_gradient))
 
 
 def _twin(chain, threads, wants_dx):

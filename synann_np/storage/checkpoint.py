@@ -14,11 +14,14 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..backend import get_backend
 from ..version import __version__
-from . import model_config
 from .atomic_file import write_atomically
+from .model_builder import build, build_without_memory, most_parts
 from .safetensors_file import CheckpointError, encode, read
+from .save_proof import proved_description
 
 FORMAT = "synann_np"
 FORMAT_VERSION = 1
@@ -50,7 +53,7 @@ class Checkpoint:
 
     def build(self, backend="numpy"):
         """The model, a Sequential on that backend, with the saved weights."""
-        model = model_config.build(self.config, backend)
+        model = build(self.config, backend, most_parts(len(self.state)))
         model.load_state_dict(self.state)
         return model
 
@@ -65,21 +68,22 @@ def save(path, model, optimizer=None, training=None, average=None):
         training: dict of JSON values to come back with the file.
         average: WeightAverage of the model: what `load` gives is then the average.
 
-    Raises: OSError if the file cannot be written (the old one is then untouched), TypeError for a layer that could not
-        be loaded again.
+    Raises: OSError if the file cannot be written (the old one is then untouched); TypeError, ValueError naming a layer
+        that could not be loaded again as the same function: see save_proof.
     """
     write_atomically(path, to_bytes(model, optimizer, training, average))
 
 
 def to_bytes(model, optimizer=None, training=None, average=None):
     """The content of the file that `save` writes. Arguments and errors as there."""
-    tensors = model.state_dict()
+    model = getattr(model, "plain", model)  # compiled layers share the arrays of the plain ones
     texts = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
         "package_version": __version__,
-        "model": _to_json(model_config.describe(model)),
+        "model": _to_json(proved_description(model)),
     }
+    tensors = model.state_dict()
     if average is not None:
         texts["average"] = _to_json({"updates": average.updates})
         tensors = average.state_dict() | {f"{WEIGHTS}{name}": a for name, a in tensors.items()}
@@ -113,14 +117,21 @@ def read_checkpoint(path):
 
     Returns: Checkpoint. Raises: CheckpointError, as load.
     """
-    tensors, texts = read(path)
+    return check_content(*read(path), path)
+
+
+def check_content(tensors, texts, path):
+    """The Checkpoint of what `safetensors_file.read` gave; path: what errors call the file. Raises: CheckpointError."""
     if texts.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: a safetensors file, but not a model of synann_np; {OTHER_FILE}")
+        raise CheckpointError(
+            f"{path}: a safetensors file of {len(tensors)} arrays, but not a model of synann_np: build the network "
+            "and give it the arrays with synann_np.storage.torch_names.load_weights(model, file)"
+        )
     version = texts.get("format_version", "")
     if version.isdecimal() and len(version) < 9 and int(version) > FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: format version {version}, written by synann_np {texts.get('package_version', '?')}; this is "
-            f"{__version__}, which reads up to {FORMAT_VERSION}: update synann_np"
+            f"{path}: format version {int(version)}, written by synann_np {texts.get('package_version')!r:.20}; this "
+            f"is {__version__}, which reads up to {FORMAT_VERSION}: update synann_np"
         )
     if texts.pop("sha256", None) != _checksum(tensors, texts):
         raise CheckpointError(f"{path}: damaged, its checksum is wrong; {OTHER_FILE}")
@@ -128,55 +139,16 @@ def read_checkpoint(path):
         parts = {key: json.loads(texts.get(key, "{}")) for key in ("model", "average", "optimizer", "training")}
         if not all(isinstance(part, dict) for part in parts.values()):
             raise CheckpointError("model, average, optimizer or training is no JSON object")
-        shapes = model_config.shapes(parts["model"])
-    except (CheckpointError, RecursionError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path}: {error}; {OTHER_FILE}") from error
+        own = [name for name in tensors if not name.startswith((OPTIMIZER, WEIGHTS))]
+        expected = build_without_memory(parts["model"], most_parts(len(own)))
+        expected = expected.params | expected.buffers
+    except Exception as error:  # JSON of any depth and numbers of any length: whatever is raised, the file is to blame
+        raise CheckpointError(f"{path}: {' '.join(str(error).split()):.300}; {OTHER_FILE}") from error
     weights, rest = _take_out(tensors, WEIGHTS), _take_out(tensors, OPTIMIZER)
     for state in [tensors, weights] if weights else [tensors]:
-        _check_names_and_shapes(state, shapes, parts["model"]["dtype"], path)
+        _check_arrays(state, expected, path)
     model, average, optimizer, training = parts.values()
     return Checkpoint(str(path), model, tensors, average, weights, optimizer, rest, training)
-
-
-def restore_optimizer(checkpoint, optimizer, model):
-    """Give an optimiser the state that it had, in place.
-
-    Arguments:
-        checkpoint: from read_checkpoint.
-        optimizer: of the same class, with any hyperparameters: the saved ones replace them.
-        model: built from the same checkpoint; the arrays come to live on its backend.
-
-    Raises: CheckpointError if the file holds no state of such an optimiser, or one that does not fit the model.
-    """
-    saved, name_of_class = checkpoint.optimizer, type(optimizer).__name__
-    attributes = vars(optimizer)
-    numbers = {key: value for key, value in attributes.items() if not isinstance(value, dict)}
-    if saved.get("class") != name_of_class or not _are_like(saved.get("numbers"), numbers):
-        raise CheckpointError(f"{checkpoint.path}: no state of an optimiser {name_of_class}; start a new run")
-    arrays = {key: {} for key in attributes.keys() - numbers.keys()}
-    for full_name, a in checkpoint.optimizer_arrays.items():
-        key, _, name = full_name.partition(".")
-        if key not in arrays or name not in model.params or model.params[name].shape != a.shape:
-            raise CheckpointError(f"{checkpoint.path}: optimizer.{full_name} does not fit the model; start a new run")
-        arrays[key][name] = model.backend.xp.array(a, dtype=model.params[name].dtype)
-    for key, value in {**saved["numbers"], **arrays}.items():
-        setattr(optimizer, key, tuple(value) if isinstance(value, list) else value)
-
-
-def _are_like(saved, numbers):
-    """Whether a value out of JSON is a dict of these names with a number for a number, a list for a tuple.
-
-    A name that numbers has and saved has not is an option that came later: it stays as it is.
-    """
-
-    def alike(a, b):
-        if isinstance(b, tuple):
-            return isinstance(a, list) and len(a) == len(b) and all(map(alike, a, b))
-        return isinstance(a, int | float)
-
-    return (
-        isinstance(saved, dict) and saved.keys() <= numbers.keys() and all(alike(saved[k], numbers[k]) for k in saved)
-    )
 
 
 def _take_out(tensors, prefix):
@@ -201,16 +173,26 @@ def _checksum(tensors, texts):
 
 
 def _to_json(value):
-    return json.dumps(value, sort_keys=True)
+    return json.dumps(value, sort_keys=True, default=_plain_number)
 
 
-def _check_names_and_shapes(state, shapes, dtype, path):
-    if missing := sorted(shapes.keys() - state.keys()):
-        raise CheckpointError(f"{path}: {', '.join(missing):.200} missing; {OTHER_FILE}")
-    if unknown := sorted(state.keys() - shapes.keys()):
-        raise CheckpointError(f"{path}: {', '.join(unknown):.200} unknown to its own configuration; {OTHER_FILE}")
+def _plain_number(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"cannot save {value!r:.80}: expected numbers, words, lists and dicts")
+
+
+def _check_arrays(state, expected, path):
+    if missing := sorted(expected.keys() - state.keys()):
+        raise CheckpointError(f"{path}: {', '.join(map(repr, missing)):.200} missing; {OTHER_FILE}")
+    if unknown := sorted(state.keys() - expected.keys()):
+        raise CheckpointError(
+            f"{path}: {', '.join(map(repr, unknown)):.200} unknown to its own configuration; {OTHER_FILE}"
+        )
     for name, a in state.items():
-        if a.shape != shapes[name] or a.dtype.name != dtype:
+        shape, dtype = tuple(expected[name].shape), np.dtype(expected[name].dtype)
+        if a.shape != shape or a.dtype.name != dtype.name:
             raise CheckpointError(
-                f"{path}: {name} is {a.dtype} {a.shape}, by its configuration {dtype} {shapes[name]}; {OTHER_FILE}"
+                f"{path}: {name!r:.80} is {a.dtype} {a.shape!r:.80}, by its configuration {dtype} {shape!r:.80}; "
+                f"{OTHER_FILE}"
             )

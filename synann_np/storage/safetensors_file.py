@@ -15,9 +15,13 @@ import os
 
 import numpy as np
 
+from .other_formats import other_format
 from .regular_file import regular_file
 
-DTYPES = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "I64": np.dtype("<i8"), "U8": np.dtype("u1")}
+BFLOAT16 = np.dtype("V2")  # NumPy has no such numbers: the upper half of a float32
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16, "BOOL": "?"}
+DTYPES |= {f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)}
+DTYPES = {code: np.dtype(dtype) for code, dtype in DTYPES.items()}
 CODES = {dtype: code for code, dtype in DTYPES.items()}
 LONGEST_HEADER = 100_000_000  # bytes, the limit of the reference library
 
@@ -35,12 +39,14 @@ def encode(tensors, metadata):
 
     Returns: bytes, a function of names, values and metadata alone, whatever the order of the dicts.
 
-    Raises: KeyError for an array of another dtype.
+    Raises: TypeError for an array of another dtype.
     """
     header, blocks, position = {"__metadata__": dict(sorted(metadata.items()))}, [], 0
     # Wide elements first: every array starts at a multiple of its element size.
     for name, a in sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])):
-        code = CODES[a.dtype.newbyteorder("<")]
+        code = CODES.get(a.dtype.newbyteorder("<"))
+        if code is None:
+            raise TypeError(f"a safetensors file cannot hold {name!r:.80}, which is {a.dtype}; use astype first")
         blocks.append(a.astype(DTYPES[code], order="C").tobytes())
         end = position + len(blocks[-1])
         header[name] = {"dtype": code, "shape": list(a.shape), "data_offsets": [position, end]}
@@ -55,7 +61,8 @@ def read(path):
 
     Arguments: path: the file.
 
-    Returns: tensors (dict name -> read-only array), metadata (dict str -> str).
+    Returns: tensors (dict name -> read-only array; bfloat16 has the dtype BFLOAT16, see to_float32), metadata (dict
+        str -> str).
 
     Raises: CheckpointError: no such file, not a regular file, not safetensors, truncated, longer than its header says,
         or a header that contradicts itself.
@@ -64,16 +71,22 @@ def read(path):
     """
     try:
         with open(path, "rb", opener=regular_file) as file:
-            size = os.fstat(file.fileno()).st_size
-            length = int.from_bytes(file.read(8), "little")
-            if size < 8 or length > min(size - 8, LONGEST_HEADER):
-                raise CheckpointError(f"{path}: not a safetensors file, or truncated; choose another file")
-            header = _parse(file.read(length), path)
-            metadata = header.pop("__metadata__", {})
-            places = _places(header, metadata, size - 8 - length, path)
-            data = file.read(size - 8 - length)
+            return decode(file, os.fstat(file.fileno()).st_size, path)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}); choose another file") from error
+
+
+def decode(file, size, path):
+    """The same from a binary file of `size` bytes that is open at its beginning; path: what errors call it."""
+    beginning = file.read(8)
+    length = int.from_bytes(beginning, "little")
+    if size < 8 or length > min(size - 8, LONGEST_HEADER):
+        other = other_format(beginning) or "or truncated; choose another file"
+        raise CheckpointError(f"{path}: not a safetensors file, {other}")
+    header = _parse(file.read(length), path)
+    metadata = header.pop("__metadata__", {})
+    places = _places(header, metadata, size - 8 - length, path)
+    data = file.read(size - 8 - length)
     if len(data) != size - 8 - length:
         raise CheckpointError(f"{path}: changed while it was read; try again")
     tensors = {
@@ -81,6 +94,11 @@ def read(path):
         for name, (dtype, shape, begin, _) in places.items()
     }
     return tensors, metadata
+
+
+def to_float32(a):
+    """An array of dtype BFLOAT16 as float32, exactly."""
+    return (a.view("<u2").astype("<u4") << 16).view("<f4").reshape(a.shape)
 
 
 def _parse(text, path):
@@ -111,10 +129,18 @@ def _places(header, metadata, size, path):
     places = {}
     for name, entry in header.items():
         try:
-            dtype, shape = DTYPES[entry["dtype"]], entry["shape"]
+            code, shape = entry["dtype"], entry["shape"]
+            if isinstance(code, str) and code not in DTYPES:
+                raise CheckpointError(
+                    f"{path}: {name!r:.80} is stored as {code!r:.20}, which synann_np does not read; convert it to F32 "
+                    "where the file was written"
+                )
+            dtype = DTYPES[code]
             begin, end = entry["data_offsets"]
             fits = len(entry) == 3 and len(shape) <= 8 and all(type(d) is int and 0 <= d < 2**48 for d in shape)
             fits = fits and type(begin) is type(end) is int and end - begin == math.prod(shape) * dtype.itemsize
+        except CheckpointError:
+            raise
         except (KeyError, TypeError, ValueError):
             fits = False
         if not fits:

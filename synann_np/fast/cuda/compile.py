@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...layers import Synapse
-from ...sequential import Sequential
+from ..compiled import Compiled
 from .announcement import print_to_stderr
 from .launcher import CupyLauncher
 from .model import CudaModel
@@ -33,12 +33,12 @@ def compile_for_cuda(model, launcher=None, announce=print_to_stderr):
     if launcher is None:
         return model
     if is_synann(model):
-        return CudaModel(model, launcher, announce)
+        return CudaModel(model, launcher, announce, (compile_for_cuda,))
     layers = [
         (name, CudaSynapse(layer, launcher) if type(layer) is Synapse else layer)
         for name, layer in model.layers.items()
     ]
-    return Sequential(layers, model.dtype, model.backend)
+    return Compiled(layers, model, (compile_for_cuda,))
 
 
 def _working_launcher(announce):

@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from ...optim import SGD
-from ...sequential import Sequential
 from ...train import train_steps
 from ...training.evaluation import evaluate_by_batches
 from ...training.tools import TrainingTools
+from ..compiled import Compiled
 from .announcement import print_to_stderr
 from .arrays import PARAM_SIZE, parameter_views
 from .evaluation import Evaluation
@@ -16,7 +16,7 @@ from .replay import Graphs
 from .training import Training
 
 
-class CudaModel(Sequential):
+class CudaModel(Compiled):
     """SynaNN over flat arrays: the layers' parameters and running statistics become views of them, with the same
     values, so that layers, kernels, optimiser and checkpoints all see the same numbers.
 
@@ -27,10 +27,11 @@ class CudaModel(Sequential):
         model: as is_synann tells; its layers are shared.
         launcher: Launcher of the model's dtype.
         announce: function of a line: what is slower than it could be, and why.
+        again: as in Compiled.
     """
 
-    def __init__(self, model, launcher, announce=print_to_stderr):
-        super().__init__(list(model.layers.items()), model.dtype, model.backend)
+    def __init__(self, model, launcher, announce=print_to_stderr, again=None):
+        super().__init__(list(model.layers.items()), model, again)
         xp, self.launcher, self.announce = model.backend.xp, launcher, announce
         self.graphs = Graphs(xp.cuda, announce)
         dtype, norm = launcher.dtype, self.layers["fcb"].buffers

@@ -1,6 +1,7 @@
 """How a run is taken up again where it was saved."""
 
-from ...storage.checkpoint import CheckpointError, read_checkpoint, restore_optimizer
+from ...storage.checkpoint import CheckpointError, read_checkpoint
+from ...storage.optimizer_state import restore_optimizer
 from .history_file import HistoryFile
 from .identity import differences
 from .training_state import check_best, training_state

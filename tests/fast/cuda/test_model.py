@@ -18,7 +18,8 @@ from synann_np.layers import LogSoftmax, Softmax, Synapse
 from synann_np.models import SynaNN
 from synann_np.optim import SGD, Adam
 from synann_np.sequential import Sequential
-from synann_np.storage.checkpoint import read_checkpoint, restore_optimizer, save
+from synann_np.storage.checkpoint import read_checkpoint, save
+from synann_np.storage.optimizer_state import restore_optimizer
 from synann_np.train import TrainRecord, fit
 from synann_np.training.tools import TrainingTools
 from synann_np.training.weight_average import WeightAverage

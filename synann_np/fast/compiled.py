@@ -1,0 +1,23 @@
+"""What a compiled model keeps of the plain one, so that it can be saved, copied and pickled."""
+
+from ..sequential import Sequential
+
+
+class Compiled(Sequential):
+    """A Sequential whose layers compute faster than those of `plain`, with the same arrays.
+
+    A file holds the plain model. Copies and pickles are compiled again from it, wherever they are made.
+
+    Arguments:
+        layers: as in Sequential.
+        plain: the Sequential that was compiled.
+        again: (function, arguments...), so that function(plain, arguments...) compiles it again.
+    """
+
+    def __init__(self, layers, plain, again):
+        super().__init__(layers, plain.dtype, plain.backend)
+        self.plain, self.again = plain, again
+
+    def __reduce__(self):
+        function, *arguments = self.again
+        return function, (self.plain, *arguments)
