@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "risk": {"mathematics"},
     "bridges": GROUND | ENGINE | {"fast", "storage", "training", "train"},
     "fast": GROUND | ENGINE | {"storage", "training", "train"},
+    "playground": GROUND | ENGINE | {"fast", "mathematics", "programs", "storage", "training", "train"},
     "programs": GROUND | ENGINE | {"bridges", "fast", "mathematics", "storage", "training", "train"},
 }
 

@@ -47,10 +47,23 @@ def to_mnist(grey):
     softened = ((ink - threshold / 2) / (level - threshold / 2)).clip(0, 1) * _grown(digit)
     rows, columns = np.flatnonzero(digit.any(axis=1)), np.flatnonzero(digit.any(axis=0))
     cut = softened[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    cut = _broadened(cut)
-    longest = max(cut.shape)
-    height, width = (max(1, round(BOX * size / longest)) for size in cut.shape)
-    return _centred(_area_mean(cut, height, width))
+    return _framed(cut)
+
+
+def drawing_to_mnist(ink):
+    """A drawing, which needs no guessing about light and paper, as MNIST would have it: steps 4 and 5 of to_mnist.
+
+    Arguments: ink: (H, W) floats in 0..1, 1 where the pen has been.
+
+    Returns: (28, 28) uint8, 0 for paper and 255 for ink.
+
+    Raises: PhotoError: nothing is drawn.
+    """
+    drawn = ink > 0.25
+    if not drawn.any():
+        raise PhotoError("nothing is drawn")
+    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+    return _framed(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype("float64"))
 
 
 def otsu_threshold(values):
@@ -115,6 +128,14 @@ def _digit_of(strong):
         if len(rows) >= len(kept[0][0]) / 8:
             digit[rows, columns] = True
     return digit
+
+
+def _framed(cut):
+    """A digit cut out, (H, W) in 0..1, in the box of MNIST: (28, 28) uint8."""
+    cut = _broadened(cut)
+    longest = max(cut.shape)
+    height, width = (max(1, round(BOX * size / longest)) for size in cut.shape)
+    return _centred(_area_mean(cut, height, width))
 
 
 def _grown(a):

@@ -1,0 +1,5 @@
+"""A page in the browser: draw a digit, train the network live, look inside it. `main` is the program."""
+
+from .program import main
+
+__all__ = ["main"]

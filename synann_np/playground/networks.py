@@ -1,0 +1,56 @@
+"""The two networks that the page can ask: the one that came with it, and the one that is being trained."""
+
+import threading
+from contextlib import contextmanager
+
+from ..programs.examples import MODEL
+from ..storage.checkpoint import load
+from ..storage.model_builder import build
+from ..storage.model_config import describe
+
+
+class Networks:
+    """Plain models for looking at, never the arrays that the training thread is writing.
+
+    While one request computes with a model, its weights do not change: `publish` waits for it.
+
+    Arguments: path: model file of the shipped network.
+
+    Raises: CheckpointError: the file is missing or damaged.
+    """
+
+    def __init__(self, path=MODEL):
+        self._lock = threading.Lock()
+        self._models = {"shipped": load(path), "trained": None}
+
+    @property
+    def has_trained(self):
+        """Whether a training run has published weights."""
+        return self._models["trained"] is not None
+
+    @contextmanager
+    def use(self, which):
+        """The model to compute with, "shipped" or "trained"; before any training, both mean the shipped one."""
+        with self._lock:
+            yield self._models[which] or self._models["shipped"]
+
+    def publish(self, model, state):
+        """Make copies of the trained weights the "trained" network.
+
+        Arguments: model: Sequential of the same layers, plain, used by nobody else. state: its weights, a state_dict.
+        """
+        with self._lock:
+            model.load_state_dict(state)
+            self._models["trained"] = model
+
+    def forget_trained(self):
+        """Only the shipped network is left."""
+        with self._lock:
+            self._models["trained"] = None
+
+
+def in_float64(model):
+    """A copy of a model in float64, for gradients by finite differences."""
+    copy = build(describe(model) | {"dtype": "float64"})
+    copy.load_state_dict(model.state_dict())
+    return copy

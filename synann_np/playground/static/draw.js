@@ -1,0 +1,142 @@
+// The view Draw: pad, answer, probabilities, layers.
+
+import { colour, repaintWithTheme } from "./colours.js";
+import { DrawingPad } from "./drawing_pad.js";
+import { showLayers } from "./layer_maps.js";
+import { percent } from "./numbers.js";
+import { ask, bytesOf, latestOnly } from "./server.js";
+
+const element = (id) => document.getElementById(id);
+const SIDE = 140; // of the drawing that is sent
+let pad;
+let picture = null; // base64 of what the network sees
+let onPicture = () => {};
+
+export function startDraw(tellPicture) {
+  onPicture = tellPicture;
+  pad = new DrawingPad(element("draw"), element("pad-pen"), () => drawn(), () => forget());
+  element("clear").addEventListener("click", () => pad.clear());
+  element("example").addEventListener("click", showTestImage);
+  element("choose-photo").addEventListener("click", () => element("photo").click());
+  element("photo").addEventListener("change", (event) => event.target.files[0] && showPhoto(event.target.files[0]));
+  const target = element("draw-view");
+  target.addEventListener("dragover", (event) => event.preventDefault());
+  target.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (event.dataTransfer.files[0]) showPhoto(event.dataTransfer.files[0]);
+  });
+  element("probabilities").replaceChildren(...Array.from({ length: 10 }, (_, k) => makeBar(k)));
+  repaintWithTheme(() => {
+    if (picture) paintGrey(element("seen"), picture);
+    if (!pad.isEmpty && !pad.isPicture) recolour();
+  });
+}
+
+// Ask again about the same picture: the network has changed.
+export const refreshDraw = latestOnly(async () => {
+  if (picture) show(await ask("picture", { pixels: picture }));
+});
+
+const send = latestOnly(async () => {
+  if (pad.isEmpty) return;
+  try {
+    const look = await ask("draw", pad.ink(SIDE));
+    if (!pad.isEmpty) show(look);
+  } catch (error) {
+    element("sure").textContent = error.message;
+  }
+});
+
+function drawn() {
+  element("pad-hint").hidden = true;
+  send();
+}
+
+function forget() {
+  picture = null;
+  element("pad-hint").hidden = false;
+  element("answer").textContent = "";
+  element("sure").textContent = "\u00a0";
+  element("seen").getContext("2d").clearRect(0, 0, 28, 28);
+  element("probabilities").querySelectorAll("li").forEach((bar) => setBar(bar, 0, false));
+  element("layers").replaceChildren(note("Every layer’s output appears here as soon as you draw."));
+}
+
+async function showTestImage() {
+  try {
+    const look = await ask("test-image", { index: Math.floor(Math.random() * 10000) });
+    pad.clear();
+    paintGrey(element("seen"), look.seen);
+    pad.show(element("seen"));
+    element("pad-hint").hidden = true;
+    show(look);
+    element("sure").textContent += `; it is a ${look.label}`;
+  } catch (error) {
+    element("sure").textContent = error.message;
+  }
+}
+
+async function showPhoto(file) {
+  element("photo").value = "";
+  pad.clear();
+  element("pad-hint").hidden = true;
+  try {
+    const bitmap = await createImageBitmap(file);
+    pad.show(bitmap);
+    show(await ask("photo", file));
+  } catch (error) {
+    element("sure").textContent = error instanceof DOMException ? "This file is not a picture." : error.message;
+  }
+}
+
+function show(look) {
+  picture = look.seen;
+  element("answer").textContent = String(look.answer);
+  element("sure").textContent = `${percent(look.probabilities[look.answer], 1)} sure`;
+  paintGrey(element("seen"), look.seen);
+  element("probabilities").querySelectorAll("li").forEach((bar, k) => {
+    setBar(bar, look.probabilities[k], k === look.answer);
+  });
+  showLayers(element("layers"), look.layers);
+  onPicture({ pixels: look.seen, answer: look.answer });
+}
+
+// 28×28 bytes of ink in the colour of text.
+export function paintGrey(canvas, base64) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(28, 28);
+  const ink = colour("ink-rgb").split(/[\s,]+/).map(Number);
+  bytesOf(base64).forEach((byte, i) => image.data.set([...ink, byte], 4 * i));
+  context.putImageData(image, 0, 0);
+}
+
+function recolour() {
+  const context = pad.context;
+  context.globalCompositeOperation = "source-in";
+  context.fillStyle = getComputedStyle(pad.canvas).color;
+  context.fillRect(0, 0, 280, 280);
+  context.globalCompositeOperation = "source-over";
+}
+
+function makeBar(k) {
+  const bar = document.createElement("li");
+  const digit = document.createElement("span");
+  digit.textContent = String(k);
+  const track = document.createElement("i");
+  track.append(document.createElement("b"));
+  bar.append(digit, track, document.createElement("em"));
+  return bar;
+}
+
+function setBar(bar, share, best) {
+  bar.classList.toggle("best", best);
+  bar.querySelector("b").style.width = `${100 * share}%`;
+  bar.querySelector("em").textContent = share ? percent(share, 1) : "";
+}
+
+export function note(text) {
+  const paragraph = document.createElement("p");
+  paragraph.className = "empty";
+  paragraph.textContent = text;
+  return paragraph;
+}
