@@ -140,7 +140,7 @@ def _in_float32(layer):
 
 
 def _cast(layer):
-    if getattr(layer, "dtype", None) == np.float64:
+    if str(getattr(layer, "dtype", None)) == "float64":
         layer.dtype = np.dtype("float32")
     for owner in (vars(layer), *(v for v in vars(layer).values() if isinstance(v, dict))):
         for name, value in owner.items():

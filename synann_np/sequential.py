@@ -7,28 +7,41 @@ class Sequential:
     """Layers applied one after the other.
 
     Arguments:
-        layers: list of (name, layer); a name has no dot and occurs once.
-        dtype: of all weights, "float32" or "float64".
+        layers: list of layers, or of pairs (name, layer); a name has no dot and occurs once. A layer without one is
+            named by its position, "0", "1", ..., as in PyTorch.
+        dtype: of all weights, "float32" or "float64"; None: that of the layers, float32 if none has weights.
         backend: where the weights live.
+
+    Raises: ValueError for a name with a dot or that occurs twice, or weights of different dtypes.
 
     It is itself a layer: it has params, buffers, forward and backward, and may stand in another Sequential.
     """
 
     draws_masks = True  # it hands `step` on
-    mixes_rows = True  # its layers may
 
-    def __init__(self, layers, dtype="float32", backend="numpy"):
-        self.layers = dict(layers)
-        self.dtype = dtype
+    def __init__(self, layers, dtype=None, backend="numpy"):
+        named = [item if isinstance(item, tuple) else (str(i), item) for i, item in enumerate(layers)]
+        self.layers = dict(named)
         self.backend = get_backend(backend)
-        names = [name for name, _ in layers]
+        names = [name for name, _ in named]
         if len(self.layers) < len(names):
             raise ValueError(f"Sequential: a name occurs twice in {names}")
         if any("." in name for name in names):
             raise ValueError(f"Sequential: expected names without a dot, got {names}")
+        found = {name: p.dtype.name for name, p in self.params.items()}
+        self.dtype = dtype or next(iter(found.values()), "float32")
+        if other := [f"{name} is {kind}" for name, kind in found.items() if kind != self.dtype]:
+            raise ValueError(f"Sequential: expected weights of one dtype, {self.dtype}, but {other[0]}")
 
     def __repr__(self):
-        return "\n".join(["Sequential(", *(f"  {name}: {layer!r}" for name, layer in self.layers.items()), ")"])
+        return "\n".join(
+            ["Sequential(", *(f"  {name}: {_indented(layer)}" for name, layer in self.layers.items()), ")"]
+        )
+
+    @property
+    def mixes_rows(self):
+        """Whether one of its layers mixes the rows of a batch."""
+        return any(getattr(layer, "mixes_rows", False) for layer in self.layers.values())
 
     @property
     def params(self):
@@ -104,3 +117,7 @@ class Sequential:
                 raise ValueError(f"load_state_dict: {name} is {tuple(a.shape)}, got {tuple(state[name].shape)}")
         for name, a in arrays.items():
             a[...] = self.backend.asarray(state[name], dtype=a.dtype)
+
+
+def _indented(layer):
+    return repr(layer).replace("\n", "\n  ")

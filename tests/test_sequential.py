@@ -5,6 +5,7 @@ import pytest
 
 from synann_np.gradcheck import check_layer
 from synann_np.layers import BatchNorm1d, Dropout, Linear, ReLU, Softmax, Synapse
+from synann_np.layers.residual import Residual
 from synann_np.sequential import Sequential
 
 
@@ -187,6 +188,46 @@ def test_repr_lists_the_layers_by_name():
     lines = repr(Sequential([("fc", Linear(3, 2)), ("relu", ReLU())])).splitlines()
     expected = ["Sequential(", "  fc: Linear(in_features=3, out_features=2, bias=True)", "  relu: ReLU()", ")"]
     assert lines == expected
+
+
+def test_repr_of_nested_models_is_indented():
+    block = Sequential([("fc", Linear(3, 3)), ReLU()])
+    assert repr(Sequential([("block", Residual(block)), ("relu", ReLU())])).splitlines() == [
+        "Sequential(",
+        "  block: Residual(Sequential(",
+        "    fc: Linear(in_features=3, out_features=3, bias=True)",
+        "    1: ReLU()",
+        "  ))",
+        "  relu: ReLU()",
+        ")",
+    ]
+
+
+def test_layers_without_names_are_numbered_by_position(rng):
+    layers = [Linear(3, 4, dtype="float64"), ReLU(), ("out", Linear(4, 2, dtype="float64"))]
+    model = Sequential(layers)
+    assert list(model.layers) == ["0", "1", "out"]
+    assert model.state_dict().keys() == {"0.weight", "0.bias", "out.weight", "out.bias"}
+    check_layer(model, rng.standard_normal((4, 3)), rng)
+    with pytest.raises(ValueError, match=re.escape("a name occurs twice in ['1', '1']")):
+        Sequential([("1", ReLU()), ReLU()])
+
+
+def test_the_dtype_is_that_of_the_weights():
+    assert Sequential([ReLU()]).dtype == "float32"
+    assert Sequential([ReLU(), Linear(3, 2, dtype="float64")]).dtype == "float64"
+    assert Sequential([Linear(3, 2), ReLU()], np.dtype("float32")).dtype == "float32"
+
+
+@pytest.mark.parametrize("dtype", [None, "float32"])
+def test_weights_of_different_dtypes_are_refused(dtype):
+    with pytest.raises(ValueError, match=re.escape("one dtype, float32, but b.weight is float64")):
+        Sequential([("a", Linear(3, 4)), ("b", Linear(4, 2, dtype="float64"))], dtype)
+
+
+def test_a_model_mixes_rows_if_one_of_its_layers_does():
+    assert small_model().mixes_rows
+    assert not Sequential([Linear(3, 4), Dropout(0.5), ReLU()]).mixes_rows
 
 
 def test_state_dict_holds_params_and_buffers_as_copies_on_the_host():

@@ -1,0 +1,56 @@
+"""A skip connection around a layer."""
+
+from .base import Layer
+
+
+class Residual(Layer):
+    """y = x + f(x)                                                 (He, Zhang, Ren and Sun, 2016)
+
+    f is the body: a layer, or a Sequential of several, whose output has the shape of its input. With f near 0 the layer
+    is the identity, so a deep network starts as a shallow one.
+
+    Backward. x reaches y on two ways, so with df = dy the gradient of f's output,
+
+        dx = dy + (∂f/∂x)ᵀ dy        the second term, and the gradients of f's parameters, from f's own backward
+
+    Its params and buffers are those of the body, under the same names.
+
+    Raises: ValueError (forward) if f(x) has another shape than x; what the body raises.
+    """
+
+    draws_masks = True  # it hands `step` on
+
+    def __init__(self, body):
+        self.config = {"body": body}
+        self.body, self.dtype, self.backend = body, body.dtype, body.backend
+
+    def __repr__(self):
+        return f"Residual({self.body!r})"
+
+    @property
+    def params(self):
+        """Those of the body."""
+        return self.body.params
+
+    @property
+    def buffers(self):
+        """Those of the body."""
+        return self.body.buffers
+
+    @property
+    def mixes_rows(self):
+        """As the body does."""
+        return self.body.mixes_rows
+
+    def forward(self, x, train=False, step=0):
+        self.check_input(x, "N", ...)
+        f, cache = self.body.forward(x, train, step) if self.body.draws_masks else self.body.forward(x, train)
+        if f.shape != x.shape:
+            raise ValueError(f"{self}: expected a body that keeps the shape {tuple(x.shape)}, got {tuple(f.shape)}")
+        return x + f, (cache, f.shape, f.dtype)
+
+    def backward(self, dy, cache):
+        cache, *like = cache
+        self.check_gradient(dy, *like)
+        df_dx, grads = self.body.backward(dy, cache)
+        return dy + df_dx, grads
