@@ -35,7 +35,7 @@ class FastBatchNorm(Layer):
     def __init__(self, norm, relu, threads):
         super().__init__(norm.dtype, norm.backend, **norm.config)
         self.norm, self.relu, self.threads = norm, relu, threads
-        self.params, self.buffers = norm.params, norm.buffers
+        self.params, self.buffers, self.momentum = norm.params, norm.buffers, norm.momentum
 
     def forward(self, x, train=False):
         self.norm.check_shape(x)
@@ -54,7 +54,7 @@ class FastBatchNorm(Layer):
         self._forward(train, x, mean, var, y)
         if train:
             for name, value in (("running_mean", mean), ("running_var", var * (M / (M - 1)))):
-                self.buffers[name] += self.norm.momentum * (value - self.buffers[name])
+                self.buffers[name] += self.momentum * (value - self.buffers[name])
         return batch_first(y), (x, y, mean, var, train)
 
     def backward(self, dy, cache):

@@ -1,0 +1,167 @@
+"""A model whose batches are divided among ranks: the same bits on any number of them."""
+
+import inspect
+from functools import partial
+
+from ..backend import array_module
+from ..data import batches
+from ..losses import nll_loss
+from ..sequential import Sequential
+from ..training.clipping import clip_grad_norm
+from .chunks import check_chunks, own_chunks, tree_sum
+from .norm import SyncedBatchNorm
+from .replicas import check_replicas
+
+
+class DataParallel:
+    """Trains a Sequential on the batch of all ranks: to `train.fit` it is a model.
+
+    The N rows of a batch are divided into a fixed number of chunks, and each rank computes its own ones, one after the
+    other, all with calls of the same shapes wherever they run. Batch-norm takes its statistics over the whole batch
+    (SyncedBatchNorm); dropout masks and augmentation are numbered by the row of the batch. The gradients of the chunks
+    are added in a fixed binary tree, first inside a rank, then over the ranks, together with the loss in one message.
+    So weights, loss and running statistics have the same bits on 1, 2, 4, ... ranks, each with any number of threads.
+    Every rank then does the same step of the optimiser.
+
+    Evaluation: batch b is computed by rank b mod size, and the losses are added in the order of b.
+
+    Arguments:
+        model: Sequential, as it is or from fast.compile.
+        comm: Communicator.
+        chunks: a power of two, at least the number of ranks, which is a power of two too. Other chunks give other bits.
+            None: one for each of any number of ranks; sums are those of the library and depend on the ranks.
+
+    Everything else is that of the model: params, buffers, backend, dtype, forward (of a whole batch), state_dict, ...
+
+    Raises: ValueError for other chunks, and for a layer that mixes rows and is no batch-norm, or that draws masks and
+        takes no first_row.
+    """
+
+    def __init__(self, model, comm, chunks=None):
+        self.model, self.comm = model, comm
+        self.chunks = comm.size if chunks is None else chunks
+        self.total = comm.allreduce if chunks is None else comm.total
+        if chunks is not None:
+            check_chunks(chunks, comm.size)
+        self.stages = [self._stage(*named) for named in _flat(model)]
+
+    def __getattr__(self, name):
+        if name == "model":  # not there yet, while it is copied
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+    def own(self, N):
+        """The chunks of this rank: slices of the rows of a batch of N."""
+        return own_chunks(N, self.chunks, self.comm.rank, self.comm.size)
+
+    def batches(self, images, labels, batch_size, order, dtype="float32", augment=None, step=0, *more):
+        """As data.batches, but of this rank alone.
+
+        Yields: (N, xs), labels: rows of the batch, and lists of the chunks. An empty chunk holds the first row of the
+        batch, which counts nothing.
+        """
+        for number, start in enumerate(range(0, len(order), batch_size), start=step):
+            chosen, parts = order[start : start + batch_size], []
+            for part in self.own(len(chosen)):
+                rows = chosen[part] if part.start < part.stop else chosen[:1]
+                change = augment and partial(augment, first_row=part.start)
+                parts += batches(images, labels, len(rows), rows, dtype, change, number, *more)
+            yield (len(chosen), [x for x, _ in parts]), [targets for _, targets in parts]
+
+    def gradients(self, x, labels, step, loss=nll_loss):
+        """Loss and gradients of the whole batch, as train.gradients gives them; x and labels as `batches` yields them.
+
+        `loss` must be a mean over rows. Raises: FloatingPointError on the rank whose rows give NaN.
+        """
+        N, xs = x
+        parts = self.own(N)
+        rows = [part.stop - part.start for part in parts]
+        caches = []
+        for _, stage in self.stages:
+            if isinstance(stage, SyncedBatchNorm):
+                xs, cache = stage.forward(xs, rows, N)
+            else:
+                done = [
+                    stage.forward(x, True, *((step, part.start) if stage.draws_masks else ()))
+                    for x, part in zip(xs, parts, strict=True)
+                ]
+                xs, cache = [y for y, _ in done], [its for _, its in done]
+            caches.append(cache)
+        losses, dys = [], []
+        for y, targets, count in zip(xs, labels, rows, strict=True):
+            value, dy = loss(y, targets)
+            losses.append(value * (count / N))
+            dys.append(dy * (count / N))
+        whole, own = {}, [{} for _ in dys]
+        for (name, stage), cache in zip(reversed(self.stages), reversed(caches), strict=True):
+            if isinstance(stage, SyncedBatchNorm):
+                dys, grads = stage.backward(dys, cache)
+                whole |= {f"{name}.{key}": g for key, g in grads.items()}
+                continue
+            for c, (dy, its) in enumerate(zip(dys, cache, strict=True)):
+                dys[c], grads = stage.backward(dy, its)
+                own[c] |= {f"{name}.{key}": g for key, g in grads.items()}
+        value, grads = self._summed(losses, own)
+        return value, whole | grads
+
+    def clip_grad_norm(self, grads, max_norm):
+        return clip_grad_norm(grads, max_norm)
+
+    def evaluate(self, images, labels, batch_size):
+        """Mean loss and number of right answers, the numbers of one process. The replicas are compared first.
+
+        Raises: ReplicasDiffer.
+        """
+        check_replicas(self.params | self.buffers, self.backend, self.comm)
+        starts, found = range(0, len(images), batch_size), {}
+        for b in range(self.comm.rank, len(starts), self.comm.size):
+            rows = slice(starts[b], starts[b] + batch_size)
+            found[b] = self._evaluate_batch(images[rows], labels[rows])
+        found = [one for ranks in self.comm.gathered(found) for one in ranks.items()]
+        losses, correct = 0.0, 0
+        for _, (loss, right) in sorted(found, key=lambda one: one[0]):
+            losses, correct = losses + loss, correct + int(right)
+        return float(losses) / len(images), correct
+
+    def _evaluate_batch(self, images, labels):
+        from ..training.data_set import scaling
+
+        ((x, targets),) = batches(images, labels, len(images), dtype=self.input_dtype, scaling=scaling(self.model))
+        log_probs, _ = self.model.forward(x)
+        loss, _ = nll_loss(log_probs, targets)
+        to_host = self.backend.to_host
+        return to_host(loss * len(targets))[()], to_host((log_probs.argmax(axis=1) == targets).sum())
+
+    def _summed(self, losses, chunk_grads):
+        """The sums over all chunks and ranks, in one message: all gradients by name, and the loss."""
+        xp, names = array_module(losses[0]), sorted(chunk_grads[0])
+        flat = [
+            xp.concatenate([*(grads[name].ravel() for name in names), xp.asarray(loss).reshape(1)])
+            for loss, grads in zip(losses, chunk_grads, strict=True)
+        ]
+        summed, found, at = self.total(tree_sum(flat)), {}, 0
+        for name in names:
+            like = chunk_grads[0][name]
+            found[name] = summed[at : at + like.size].reshape(like.shape)
+            at += like.size
+        return summed[-1], found
+
+    def _stage(self, name, layer):
+        if SyncedBatchNorm.replaces(layer):
+            return name, SyncedBatchNorm(layer, self.total)
+        if layer.mixes_rows:
+            raise ValueError(f"DataParallel: {name}: {layer!r} mixes rows; only batch-norm can be divided among ranks")
+        if layer.draws_masks and "first_row" not in inspect.signature(layer.forward).parameters:
+            raise ValueError(
+                f"DataParallel: {name}: {layer!r} draws masks; its forward must take first_row, as Dropout's"
+            )
+        return name, layer
+
+
+def _flat(model, prefix=""):
+    """(dotted name, layer) of all layers, those of a Sequential inside included."""
+    for name, layer in model.layers.items():
+        if isinstance(layer, Sequential):
+            yield from _flat(layer, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", layer
