@@ -48,8 +48,9 @@ MAY_IMPORT = {
     "risk": {"mathematics"},
     "bridges": GROUND | ENGINE | {"fast", "storage", "training", "train"},
     "fast": GROUND | ENGINE | {"storage", "training", "train"},
+    "distributed": GROUND | ENGINE | {"storage", "training"},
     "playground": GROUND | ENGINE | {"fast", "mathematics", "programs", "storage", "training", "train"},
-    "programs": GROUND | ENGINE | {"bridges", "fast", "mathematics", "storage", "training", "train"},
+    "programs": GROUND | ENGINE | {"bridges", "distributed", "fast", "mathematics", "storage", "training", "train"},
 }
 
 # Layers do not import each other, except for those made of other layers.
@@ -59,7 +60,9 @@ MADE_OF_LAYERS = {"layers", "layers.synapse_rnn", "layers.synapse_tensor"}
 # What is not NumPy is imported inside the function that needs it: the library, and which modules may do so.
 LAZY = {
     "cupy": {"backend", "fast.cuda.launcher"},
+    "cupyx": {"distributed.nccl"},
     "matplotlib": set(FILES),
+    "mpi4py": {"distributed.mpi"},
     "PIL": {"programs.digits.photo_file"},
     "pooch": {"data.download"},
     "threadpoolctl": {"fast.tune_process"},
@@ -71,7 +74,7 @@ LAZY = {
 EXTRAS = {"risk": {"scipy", "sklearn"}, "bridges.torch": {"torch"}, "bridges.onnx": {"onnx"}}
 
 # Modules and folders. The arguments of a program offer it by name.
-MAY_NAME_CUPY = {"backend", "fast.cuda", "programs.command_line", "bridges.torch.cuda"}
+MAY_NAME_CUPY = {"backend", "distributed.nccl", "fast.cuda", "programs.command_line", "bridges.torch.cuda"}
 
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "common", "core", "misc", "helpers"}
 

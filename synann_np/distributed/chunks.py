@@ -26,7 +26,7 @@ def check_chunks(chunks, size):
     if not powers or size > chunks:
         raise ValueError(
             f"DataParallel: {chunks} chunks on {size} ranks: expected powers of two, and at least as many chunks as "
-            "ranks; choose --chunks 1, 2, 4, 8, ... and as many ranks or fewer"
+            "ranks; choose 1, 2, 4, 8, ... chunks (--chunks) and as many ranks or fewer"
         )
 
 

@@ -8,6 +8,7 @@ from ..data import batches
 from ..losses import nll_loss
 from ..sequential import Sequential
 from ..training.clipping import clip_grad_norm
+from ..training.data_set import scaling
 from .chunks import check_chunks, own_chunks, tree_sum
 from .norm import SyncedBatchNorm
 from .replicas import check_replicas
@@ -124,8 +125,6 @@ class DataParallel:
         return float(losses) / len(images), correct
 
     def _evaluate_batch(self, images, labels):
-        from ..training.data_set import scaling
-
         ((x, targets),) = batches(images, labels, len(images), dtype=self.input_dtype, scaling=scaling(self.model))
         log_probs, _ = self.model.forward(x)
         loss, _ = nll_loss(log_probs, targets)

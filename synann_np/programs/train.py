@@ -9,25 +9,28 @@ synann train --resume runs/mine       continue a run that was stopped or killed
 
 import math
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 
 from .. import fast
 from ..backend import get_backend
 from ..data import DataError, load_mnist, split_validation
+from ..distributed import communicator
 from ..models import MODELS
 from ..storage.atomic_file import write_atomically
 from ..train import fit
-from ..training.check_finite import check_finite
 from ..version import __version__
 from .process import status_of
 from .runs.arguments import describe_settings, parse_arguments, to_json
+from .runs.engine import runner, threads_of_run
 from .runs.finish import draw_curves, print_final_test
 from .runs.folder import RunFolder
 from .runs.identity import run_identity
 from .runs.log import announce_stop, complain, continuation, follow
 from .runs.options import HYPERPARAMETERS
 from .runs.parts import make_optimizer, make_tools, schedule_epochs
+from .runs.ranks import Leading, describe_division, divided, follow_first, share_state, silent
 from .runs.save_interval import to_interval
 from .runs.saver import RunSaver
 from .runs.stop_signals import StopSignals
@@ -39,24 +42,46 @@ def main(argv=None, prog="train_mnist"):
     """The program. Returns: its exit status."""
     args = parse_arguments(argv, __doc__, prog)
     with stay_when_unread(), np.errstate(all="ignore"):  # numbers that are not finite end a run with a line of its own
-        status = status_of(prog, train, args, prog)
+        status = status_of(prog, on_all_ranks, args, prog)
         unread = isinstance(take_failure(), BrokenPipeError)  # another failure has been warned of
         return status or (UNREAD if unread else 0)
 
 
-def train(args, prog):
-    """Train as the arguments say. Returns: the exit status."""
+def on_all_ranks(args, prog):
+    """Train, on one process or on those of mpiexec. What goes wrong on one rank ends all. Returns: the exit status."""
+    with communicator(args.distributed) as comm:
+        args, agreed = comm.from_first(args), []
+        status = status_of(prog, lambda: agreed.append(comm.from_first(train(args, prog, comm))))
+        return agreed[0] if agreed else comm.abort(status)
+
+
+def train(args, prog, comm):
+    """Train as the arguments say. Returns: the exit status, on rank 0."""
+    with silent(comm.rank > 0):
+        return _train(args, prog, comm)
+
+
+def _train(args, prog, comm):
     backend = get_backend(args.backend)
     data = load_mnist(args.data_dir)
     train_set, test_set, watched, test_name = data[:2], data[2:], data[2:], "Test"
     if args.validation:
         train_set, watched = split_validation(*train_set, args.validation)
         test_name = "Validation"
-    args.threads = threads_of_run(args)
+    args.threads = threads_of_run(args, comm)
     model = MODELS[args.model](args.seed, args.dtype, backend)
     check_batches(model, len(train_set[0]), args.batch_size)
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
     optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
+    run = partial(
+        fit, divided(runner(model, args), comm, args), optimizer, train_set, watched, args.epochs,
+        batch_size=args.batch_size, test_batch_size=args.test_batch_size, seed=args.seed,
+        log_interval=args.log_interval, tools=tools,
+    )  # fmt: skip
+    if comm.rank:
+        with StopSignals() as stop:
+            step, finished = share_state(comm, model, optimizer, tools.average)
+            return follow_first(run(step=step, finished=finished), comm, stop)
     settings = {key: getattr(args, key) for key in HYPERPARAMETERS} | {"schedule_epochs": schedule_epochs(args)}
     in_c = args.engine == "fast" and not args.check_finite and backend.name == "numpy"
     found = fast.working_compiler() if in_c else None
@@ -86,12 +111,11 @@ def train(args, prog):
         if args.resume is None:
             saver.start()
         print("\n".join(describe_settings(args)))
-        run = fit(
-            runner(model, args), optimizer, train_set, watched, args.epochs,
-            batch_size=args.batch_size, test_batch_size=args.test_batch_size, seed=args.seed,
-            log_interval=args.log_interval, step=saver.step, finished=saver.finished, tools=tools,
-        )  # fmt: skip
-        unread = follow(run, saver, stop, test_name, args)
+        print("\n".join(describe_division(comm, args, batches_per_epoch)))
+        step, finished = share_state(comm, model, optimizer, tools.average, saver)
+        records = Leading(run(step=step, finished=finished), comm, stop)
+        unread = follow(records, saver, stop, test_name, args)
+        records.end()
         saved = saver.save_if_new()
         stopped_early = out_of_patience(saver.finished, saver.best_epoch, args.patience)
         if (stop.received or unread) and saver.finished < args.epochs and not stopped_early:
@@ -116,21 +140,3 @@ def check_batches(model, images, batch_size):
             "a batch would hold one image, of which batch-norm can take no variance: choose a --batch-size of 2 or "
             f"more that does not leave 1 of {images}"
         )
-
-
-def threads_of_run(args):
-    """The threads asked for, at most one for each core: more would wait for each other."""
-    cores = fast.usable_cores()
-    if (args.threads or 1) > cores:
-        complain(f"--threads {args.threads}: this process may use {cores} cores, so {cores} threads are used")
-    return min(args.threads or cores, cores)
-
-
-def runner(model, args):
-    """What is trained in the place of the model, with the model's own arrays."""
-    if args.check_finite:
-        return check_finite(model)
-    if args.engine == "plain":
-        return model
-    fast.tune_process()
-    return fast.compile(model, args.threads, input_gradient=False)

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 from ...storage.regular_file import read_text
-from .options import DEFAULTS, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
+from .options import CHUNKS, DEFAULTS, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
 from .recipes import RecipeError, read_recipe, recipe_lines
 
 
@@ -56,6 +56,10 @@ def _completed(args, parser):
     args.keep = args.keep or ("best" if args.patience else "last")
     if not args.validation and (args.patience or args.keep == "best"):
         parser.error("argument --patience, --keep best: need --validation N, since the test set must not choose")
+    if args.chunks is None:
+        args.chunks = CHUNKS if args.distributed == "mpi" else 0
+    if args.chunks and args.check_finite:
+        parser.error("argument --check-finite: not with --chunks; search in one process, with --chunks 0")
     if args.nesterov and (args.optimizer != "sgd" or not args.momentum):
         parser.error("argument --nesterov: needs --optimizer sgd and a --momentum above 0")
     if args.warmup >= args.epochs:

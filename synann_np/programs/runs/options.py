@@ -4,6 +4,7 @@ import argparse
 import math
 import os
 
+from ...distributed.launch import KINDS
 from ...models import MODELS
 from ..command_line import Parser, add_backend, path
 from .parts import OPTIMIZERS, SCHEDULES, to_augment
@@ -14,13 +15,14 @@ from .save_interval import to_interval
 HYPERPARAMETERS = (
     "model", "batch_size", "test_batch_size", "optimizer", "lr", "momentum", "nesterov", "weight_decay",
     "decay_vectors", "schedule", "warmup", "step_size", "gamma", "label_smoothing", "clip", "ema", "augment",
-    "plain_epochs", "seed", "log_interval", "validation", "engine",
+    "plain_epochs", "seed", "log_interval", "validation", "engine", "chunks",
 )  # fmt: skip
 TAKEN_OVER = (
     *HYPERPARAMETERS, "dtype", "backend", "epochs", "patience", "keep", "data_dir", "save_every", "recipe",
 )  # fmt: skip
-OF_ONE_CALL = ("resume", "overwrite", "accept_changes")
+OF_ONE_CALL = ("resume", "overwrite", "accept_changes", "distributed")
 SWITCHES = ("nesterov", "decay_vectors")  # --nesterov and --no-nesterov
+CHUNKS = 8  # with --distributed mpi
 # What each optimiser takes where nothing is given.
 DEFAULTS = {
     "sgd": {"lr": 0.012, "weight_decay": 0.0},
@@ -73,6 +75,14 @@ def _add_training(add):
 def _add_run(add):
     add("--dtype", choices=("float32", "float64"), default="float32", help="of weights and arithmetic (float32)")
     add("--threads", type=_count, help="threads of the fast engine (default: all cores); results do not depend on it")
+    add(
+        "--distributed",
+        choices=KINDS,
+        default="none",
+        help="mpi: a batch is divided among the processes of mpiexec (none)",
+    )
+    chunks = "parts of a batch, a power of two; results do not depend on the processes (with mpi 8; else 0: whole)"
+    add("--chunks", type=_whole, metavar="C", help=chunks)
     engine = "plain" if os.environ.get("SYNANN_FAST") == "0" else "fast"
     add(
         "--engine",

@@ -1,0 +1,26 @@
+"""What computes in a run: plain or compiled layers, and the number of threads."""
+
+from ... import fast
+from ...training.check_finite import check_finite
+from .log import complain
+
+
+def threads_of_run(args, comm):
+    """The threads asked for, at most one for each core: more would wait for each other.
+
+    By default all cores in one process, one thread in each of several ranks.
+    """
+    cores = fast.usable_cores()
+    if (args.threads or 1) > cores:
+        complain(f"--threads {args.threads}: this process may use {cores} cores, so {cores} threads are used")
+    return min(args.threads or (cores if comm.size == 1 else 1), cores)
+
+
+def runner(model, args):
+    """What is trained in the place of the model, with the model's own arrays."""
+    if args.check_finite:
+        return check_finite(model)
+    if args.engine == "plain" or (args.chunks and model.backend.name != "numpy"):
+        return model
+    fast.tune_process()
+    return fast.compile(model, args.threads, input_gradient=False)
