@@ -24,8 +24,8 @@ class Mpi(TreeCommunicator):
             from mpi4py import MPI  # importing it starts MPI
         except (ImportError, RuntimeError) as error:
             raise ImportError(
-                f"mpi4py or its MPI library cannot be used ({error}): python -m pip install mpi4py, and where the machine "
-                "has no MPI of its own, mpich"
+                f"mpi4py or its MPI library cannot be used ({error}): python -m pip install mpi4py, and mpich where the "
+                "machine has no MPI of its own"
             ) from error
         self.MPI, self.comm = MPI, MPI.COMM_WORLD
         self.rank, self.size = self.comm.rank, self.comm.size
