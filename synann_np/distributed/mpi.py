@@ -24,7 +24,7 @@ class Mpi(TreeCommunicator):
             from mpi4py import MPI  # importing it starts MPI
         except (ImportError, RuntimeError) as error:
             raise ImportError(
-                f"mpi4py or its MPI library cannot be used ({error}): python -m pip install mpi4py, and mpich where the "
+                f"mpi4py or its MPI library cannot be used ({error}): python -m pip install mpi4py, and mpich if the "
                 "machine has no MPI of its own"
             ) from error
         self.MPI, self.comm = MPI, MPI.COMM_WORLD
