@@ -53,6 +53,7 @@ def learn(choice, run, data, networks):
     runner = CountingModel(list(compiled.layers.items()), compiled.dtype, compiled.backend)
     schedule = tools.schedule or (lambda step: choice.lr)
     tools = replace(tools, schedule=lambda step: schedule(step) * (run.lr / choice.lr))
+    runner.evaluate(test_set[0][:batch_size], test_set[1][:batch_size].astype("int64"), batch_size)  # compiles
     watch, look = Stopwatch(), Looker(runner, tools.average, *test_set)
     networks.publish(shown, model.state_dict())
     steps = choice.epochs * -(-count // batch_size)

@@ -126,7 +126,10 @@ function showWays(answer) {
   const gap = Math.abs(answer.backward - answer.difference);
   const verdict = document.createElement("p");
   verdict.className = "fine";
-  verdict.textContent = gap === 0 ? "All agree." : `backward and finite difference differ by ${digits(gap, 1)}.`;
+  const agree = gap <= 1e-5 * Math.abs(answer.backward) + 1e-9;
+  verdict.textContent = agree
+    ? `The numbers agree; backward and finite difference differ by ${digits(gap, 1)}.`
+    : `backward and finite difference differ by ${digits(gap, 1)}: a kink of relu or of a maximum lies within h.`;
   element("ways").replaceChildren(heading, list, verdict);
 }
 
