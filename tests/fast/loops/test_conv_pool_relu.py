@@ -279,7 +279,7 @@ SIZES = [
 
 def touch_everything():
     """All loops, on sizes that leave remainders: run by the sanitizers' process below."""
-    from fast.loops import test_batchnorm, test_conv2d, test_synapse_graph
+    from fast.loops import test_batchnorm, test_conv2d, test_synapse_graph, test_synapse_rnn
     from synann_np.fast.loops.batchnorm import FastBatchNorm
     from synann_np.fast.loops.conv2d import FastConv2d
     from synann_np.fast.loops.maxpool2d import FastMaxPool2d
@@ -301,6 +301,9 @@ def touch_everything():
                 inputs, dy = test_synapse_graph.arrays(world, *size, dtype)
                 forward = test_synapse_graph.synapse_graph_forward, test_synapse_graph.synapse_graph_backward
                 test_synapse_graph.evaluate(*forward, inputs, dy, threads=2)
+    for size in test_synapse_rnn.SIZES:
+        layer, x, dy = test_synapse_rnn.make(size, "float32", return_sequences=True, truncate=2)
+        run([test_synapse_rnn.fast(layer, 2)], x, dy)
     run([FastMaxPool2d(MaxPool2d((3, 2)), 2)], rng.random((5, 3, 7, 9)).astype("float32"), np.ones_like)
 
 
@@ -311,8 +314,11 @@ def test_the_sanitizers_of_the_compiler_find_nothing(tmp_path):
     libraries = [ask("gcc", f"-print-file-name=lib{name}.so") for name in ("asan", "ubsan")]
     if not all(Path(library).is_file() for library in libraries):
         pytest.skip("gcc has come without its sanitizers")
+    compiler = tmp_path / "gcc-with-sanitizers"  # optimised less, it compiles in a fifth of the time
+    compiler.write_text(f'#!/bin/sh\nexec gcc "$@" {SANITIZERS} -O1\n')
+    compiler.chmod(0o700)
     environment = os.environ | {
-        "CC": f"gcc {SANITIZERS}", "SYNANN_CACHE": str(tmp_path), "LD_PRELOAD": " ".join(libraries),
+        "CC": str(compiler), "SYNANN_CACHE": str(tmp_path), "LD_PRELOAD": " ".join(libraries),
         "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": str(Path(__file__).parents[2]),
     }  # fmt: skip
     program = "from fast.loops.test_conv_pool_relu import touch_everything; touch_everything(); print('nothing found')"
