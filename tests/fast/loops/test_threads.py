@@ -86,6 +86,22 @@ def test_a_forked_child_trains_with_threads_of_its_own(pool):
     assert trained() == expected
 
 
+def predicted():
+    """Log-probabilities of some images by a network of known weights."""
+    images = np.random.default_rng(1).standard_normal((20, 1, 28, 28)).astype("float32")
+    return fast.compile(SynaNN(), 2).forward(images)[0]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Python 3.12 on: a process with threads forks
+def test_children_of_joblib_train_and_predict(pool):
+    joblib = pytest.importorskip("joblib")
+    here = trained(), predicted()
+    assert pool.threads_started() >= 1
+    with joblib.Parallel(n_jobs=2, backend="multiprocessing", timeout=60) as children:
+        assert children([joblib.delayed(trained)()] * 2) == [here[0]] * 2
+        assert all(np.array_equal(y, here[1]) for y in children([joblib.delayed(predicted)()] * 2))
+
+
 def test_several_python_threads_may_train_at_once():
     require()
     expected = trained()
@@ -101,6 +117,28 @@ def test_fifty_models_leave_no_thread_and_no_file_behind():
         fast.compile(SynaNN(), 2).forward(np.zeros((4, 1, 28, 28), "float32"))
     assert len(os.listdir("/proc/self/task")) <= threads
     assert len(os.listdir("/proc/self/fd")) <= files
+
+
+def test_where_memory_is_short_there_is_a_result_or_a_memory_error():
+    """Address space that ends: the same bits with two threads as with one, until an allocation is refused."""
+    require()
+    program = """
+import resource
+from fast.loops.test_threads import trained
+alone = trained(1, threads=1)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+for spare in (64 << 20, 16 << 20, 4 << 20, 1 << 20, 0):
+    resource.setrlimit(resource.RLIMIT_AS, (used + spare, resource.RLIM_INFINITY))
+    try:
+        assert trained(1, threads=2) == alone
+    except MemoryError:
+        pass
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+print(trained(1, threads=2) == alone)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, "True\n"), run.stderr
 
 
 def test_without_threads_to_be_had_the_caller_works_alone():
