@@ -11,7 +11,7 @@ from ...version import __version__
 
 SOURCE = {".py", ".c", ".h", ".cu"}
 AFTER_TRAINING = (
-    "bridges/", "mathematics/", "playground/", "risk/", "programs/ablation/", "programs/digits/", "programs/examples/",
+    "bridges/", "mathematics/circuit/", "mathematics/explain.py", "mathematics/odds.py", "playground/", "risk/", "programs/ablation/", "programs/digits/", "programs/examples/",
     "programs/pictures/",
 )  # fmt: skip
 PACKAGE = Path(__file__).parents[2]
