@@ -70,8 +70,8 @@ def machine(threads):
     return found
 
 
-def parse(argv):
-    parser = Parser(__doc__)
+def parse(argv, prog):
+    parser = Parser(__doc__, prog)
     option, default_peers = parser.add_argument, ["ours", "torch", "torch-tuned"] if HAS_TORCH else ["ours", "plain"]
     option("--backend", choices=("numpy", "cupy"), default="numpy", help="where to measure (default: numpy)")
     option("--only", choices=sorted({*cpu_bench.PARTS, *GPU_PARTS}), nargs="+", help="parts to measure (default: all)")
@@ -106,8 +106,8 @@ def parse(argv):
     return args
 
 
-def main(argv=None):
-    args = parse(argv)
+def main(argv=None, prog="bench"):
+    args = parse(argv, prog)
     if args.backend == "cupy":
         return run_on_gpu(args.only, args.rounds, args.out, args.peers, args.most_epochs, args.deadline, args.list)
 

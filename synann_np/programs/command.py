@@ -15,6 +15,7 @@ PROGRAMS = {
     "explain": ("programs.explain", "which synapses decided about an image"),
     "play": ("playground", "draw digits in a browser and watch the network"),
     "export": ("programs.export", "write a model as an ONNX file"),
+    "bench": ("programs.bench", "measure against PyTorch (in a clone of the repository)"),
     "compare": ("programs.compare_runs", "accuracies of several runs as a table and a plot"),
     "data": ("programs.show_data", "count and draw the images of a data set"),
     "augment": ("programs.show_augmentation", "draw augmented images"),

@@ -8,6 +8,7 @@ synann train --resume runs/mine       continue a run that was stopped or killed
 """
 
 import math
+import sys
 from contextlib import closing
 from functools import partial
 
@@ -27,7 +28,7 @@ from .runs.engine import runner, threads_of_run
 from .runs.finish import draw_curves, print_final_test
 from .runs.folder import RunFolder
 from .runs.identity import run_identity
-from .runs.log import announce_stop, complain, continuation, follow
+from .runs.log import announce_stop, command, complain, continuation, follow
 from .runs.options import HYPERPARAMETERS
 from .runs.parts import make_optimizer, make_tools, schedule_epochs
 from .runs.ranks import Leading, describe_division, divided, follow_first, share_state, silent
@@ -40,7 +41,10 @@ from .standard_streams import UNREAD, stay_when_unread, take_failure
 
 def main(argv=None, prog="train_mnist"):
     """The program. Returns: its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
     args = parse_arguments(argv, __doc__, prog)
+    if not argv:
+        print(f"20 epochs of the published network. In seconds, and more accurate: {command(prog)} --recipe quick")
     with stay_when_unread(), np.errstate(all="ignore"):  # numbers that are not finite end a run with a line of its own
         status = status_of(prog, on_all_ranks, args, prog)
         unread = isinstance(take_failure(), BrokenPipeError)  # another failure has been warned of

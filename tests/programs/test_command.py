@@ -87,6 +87,12 @@ def test_the_package_run_as_a_program_reads_a_photograph_with_its_own_model(tmp_
     assert run.stdout.startswith(f"{DIGITS / '7_with_bar.png'}: 7 (")
 
 
+def test_the_benchmarks_are_named_where_they_are_not_installed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("synann_np.programs.bench.SCRIPTS", tmp_path)
+    assert main(["bench"]) == 2
+    assert "python scripts/bench.py" in capsys.readouterr().err
+
+
 def test_model_and_digits_are_declared_as_data_of_the_package():
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")

@@ -11,8 +11,8 @@ from ...version import __version__
 
 SOURCE = {".py", ".c", ".h", ".cu"}
 AFTER_TRAINING = (
-    "bridges/", "mathematics/circuit/", "mathematics/explain.py", "mathematics/odds.py", "playground/", "risk/", "programs/ablation/", "programs/digits/", "programs/examples/",
-    "programs/pictures/",
+    "bridges/", "mathematics/circuit/", "mathematics/explain.py", "mathematics/odds.py", "playground/", "risk/",
+    "programs/ablation/", "programs/digits/", "programs/examples/", "programs/pictures/",
 )  # fmt: skip
 PACKAGE = Path(__file__).parents[2]
 

@@ -77,8 +77,12 @@ def complain(text):
 
 def continuation(prog, out):
     """The command that resumes the run."""
-    command = prog if " " in prog else f"python scripts/{prog}.py"
-    return f"Continue: {command} --resume {shlex.quote(str(out))}"
+    return f"Continue: {command(prog)} --resume {shlex.quote(str(out))}"
+
+
+def command(prog):
+    """What a user types to run the program."""
+    return prog if " " in prog else f"python scripts/{prog}.py"
 
 
 def announce_stop(received):
