@@ -3,6 +3,7 @@
 import os
 
 from ..layers import (
+    RNN,
     BatchNorm1d,
     BatchNorm2d,
     Conv2d,
@@ -22,6 +23,7 @@ from .loops.batchnorm import FastBatchNorm
 from .loops.conv2d import FastConv2d
 from .loops.conv_pool_relu import LARGEST_KERNEL, ConvPoolReLU
 from .loops.maxpool2d import FastMaxPool2d
+from .loops.rnn import FastRNN
 from .loops.synapse_graph import with_fast_graph
 from .loops.synapse_rnn import FastSynapseRNN
 
@@ -97,6 +99,8 @@ def _twin(chain, threads, wants_dx):
         return 1, FastMaxPool2d(first, threads)
     if kinds[0] in GRAPHS:
         return 1, with_fast_graph(first, threads)
+    if kinds[0] is RNN:
+        return 1, FastRNN(first, threads)
     if kinds[0] is SynapseRNN:
         return 1, FastSynapseRNN(first, threads)
     return 1, first

@@ -60,6 +60,14 @@ class Recurrent(Layer):
             return dy[:, t]
         return dy if t == T - 1 else array_module(dy).zeros_like(dy)
 
+    def of_all_steps(self, dy, T):
+        """dy_t of all steps, (N, T, hidden_size)."""
+        if self.return_sequences:
+            return dy
+        xp = array_module(dy)
+        before = xp.zeros((len(dy), T - 1, self.hidden_size), dy.dtype)
+        return xp.concatenate([before, dy[:, None]], axis=1)
+
     def is_cut(self, t, T):
         """Whether no gradient passes from step t to step t − 1."""
         return t == 0 or (self.truncate is not None and (T - t) % self.truncate == 0)

@@ -53,9 +53,8 @@ class FastSynapseRNN(SynapseRNN):
             return super().backward(dy, *rest)
         e, de_du, weights, h, R = rest
         N, T, H = h.shape
-        if not self.return_sequences:
-            dy = np.concatenate([np.zeros((N, T - 1, H), dy.dtype), dy[:, None]], axis=1)
-        dy, de = contiguous(dy, h.shape, h.dtype), np.empty_like(h)
+        self.check_output_gradient(dy, N, T)
+        dy, de = contiguous(self.of_all_steps(dy, T), h.shape, h.dtype), np.empty_like(h)
         results = dalpha, dg, dbeta = [np.empty_like(a) for a in weights]
         arrays = map(address, (dy, e, *weights, h, R, de, *results))
         check_memory(loops(SOURCE, SIGNATURES, h.dtype).backward(self.threads, N, T, H, self.truncate or 0, *arrays))

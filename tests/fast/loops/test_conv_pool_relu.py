@@ -279,7 +279,7 @@ SIZES = [
 
 def touch_everything():
     """All loops, on sizes that leave remainders: run by the sanitizers' process below."""
-    from fast.loops import test_batchnorm, test_conv2d, test_synapse_graph, test_synapse_rnn
+    from fast.loops import test_batchnorm, test_conv2d, test_rnn, test_synapse_graph, test_synapse_rnn
     from synann_np.fast.loops.batchnorm import FastBatchNorm
     from synann_np.fast.loops.conv2d import FastConv2d
     from synann_np.fast.loops.maxpool2d import FastMaxPool2d
@@ -304,6 +304,8 @@ def touch_everything():
     for size in test_synapse_rnn.SIZES:
         layer, x, dy = test_synapse_rnn.make(size, "float32", return_sequences=True, truncate=2)
         run([test_synapse_rnn.fast(layer, 2)], x, dy)
+        layer, x, dy = test_rnn.make(size, "float32", return_sequences=True, truncate=2)
+        run([test_rnn.fast(layer, 2)], x, dy)
     run([FastMaxPool2d(MaxPool2d((3, 2)), 2)], rng.random((5, 3, 7, 9)).astype("float32"), np.ones_like)
 
 
