@@ -19,8 +19,9 @@ Peers, each in a process of its own, take turns:
     torch        PyTorch eager, all data in memory, as a user gets it
     torch-tuned  PyTorch eager, glibc tuned to keep freed memory (environment variables MALLOC_...)
 
-Log-probabilities and gradients are compared before any time counts. bench.json and bench.md are written after every
-row. Exit code 1 if something could not be measured, or a peer computed something else.
+The parts busy and threads leave torch-tuned out. Log-probabilities and gradients are compared before any time counts.
+bench.json and bench.md are written after every row. Exit code 1 if something could not be measured, or a peer computed
+something else.
 """
 
 import importlib.util
@@ -80,7 +81,7 @@ def parse(argv, prog):
     all_peers = dict.fromkeys((*cpu_bench.PEERS, *GPU_PEERS))
     option("--peers", choices=all_peers, nargs="+", help=f"default: {' '.join(default_peers)}; with cupy: all")
     option("--threads", type=int, default=fast.usable_cores(), help="threads of every peer (default: all cores)")
-    option("--rounds", type=int, default=11, help="turns of every peer; at most 5 fresh processes (default: 11)")
+    option("--rounds", type=int, default=5, help="turns of every peer, and fresh processes, at most 5 (default: 5)")
     option("--out", type=path, help="folder for the results (default: runs/bench-DATE-TIME)")
     gpu = parser.add_argument_group("with --backend cupy").add_argument
     gpu("--most-epochs", type=int, default=MOST_EPOCHS, help=f"epochs of a run to an accuracy (default: {MOST_EPOCHS})")
