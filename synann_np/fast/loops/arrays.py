@@ -32,13 +32,8 @@ def whole_strides(a):
 
 
 def strided(a):
-    """Address and strides, in elements."""
-    return address(a), *(s // a.itemsize for s in a.strides)
-
-
-def address(a):
-    """Of the first element; None, which is NULL, for None."""
-    return None if a is None else _address(a)
+    """`a` and its strides, in elements."""
+    return a, *(s // a.itemsize for s in a.strides)
 
 
 def _address_in_struct(a):
@@ -55,10 +50,15 @@ _pointer_at = ctypes.c_void_p.from_address
 _address = _address_in_struct if _knows_struct() else lambda a: a.ctypes.data
 
 
-def check_memory(done):
-    """Raises: MemoryError if a function in C had no memory for its scratch space."""
-    if not done:
+def call(function, *arguments):
+    """A function of a library in C; arrays among the arguments, which it keeps alive, are handed over by address.
+
+    Returns: what the function returns. Raises: MemoryError if that is 0: no memory for its scratch space.
+    """
+    result = function(*[_address(a) if isinstance(a, np.ndarray) else a for a in arguments])
+    if result == 0:
         raise MemoryError("synann_np.fast: no memory for the scratch space of a layer")
+    return result
 
 
 def loops(source, signatures, dtype):

@@ -96,12 +96,13 @@ static void run_channels(part_function *part, struct norm_job *job, int64_t thre
 }
 
 /* mean, var (C): of the batch, written, with batch_statistics; else read. With y = 0 nothing else is computed. */
-void forward(int64_t threads, int64_t C, int64_t M, int64_t by_columns, int64_t relu, int64_t batch_statistics, double eps,
+int forward(int64_t threads, int64_t C, int64_t M, int64_t by_columns, int64_t relu, int64_t batch_statistics, double eps,
              const REAL *x, const REAL *weight, const REAL *bias, REAL *mean, REAL *var, REAL *y)
 {
     struct norm_job job = {.C = C, .M = M, .by_columns = by_columns, .relu = relu, .batch_statistics = batch_statistics,
                            .x = x, .weight = weight, .bias = bias, .mean = mean, .var = var, .out = y, .eps = eps};
     run_channels(forward_part, &job, threads);
+    return 1;
 }
 
 /* d_nc, the gradient behind the relu */
@@ -141,7 +142,7 @@ static void backward_part(void *of, int64_t part, int64_t seat)
 
 /* y: of forward, read with relu only. dx = 0: only dweight and dbias are computed. M_of_all > 0: they are given, those of a
 batch of M_of_all values a channel, of which this is a part, and only dx is computed. */
-void backward(int64_t threads, int64_t C, int64_t M, int64_t by_columns, int64_t relu, int64_t batch_statistics,
+int backward(int64_t threads, int64_t C, int64_t M, int64_t by_columns, int64_t relu, int64_t batch_statistics,
               int64_t M_of_all, double eps, const REAL *x, const REAL *dy, const REAL *y, const REAL *weight, REAL *mean,
               REAL *var, REAL *dx, REAL *dweight, REAL *dbias)
 {
@@ -149,4 +150,5 @@ void backward(int64_t threads, int64_t C, int64_t M, int64_t by_columns, int64_t
                            .M_of_all = M_of_all, .x = x, .dy = dy, .y = y, .weight = weight, .mean = mean, .var = var, .out = dx,
                            .dweight = dweight, .dbias = dbias, .eps = eps};
     run_channels(backward_part, &job, threads);
+    return 1;
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ...layers import Layer
-from .arrays import address, batch_innermost, contiguous, loops
+from .arrays import batch_innermost, call, contiguous, loops
 
 SOURCE = Path(__file__).with_suffix(".c")
 _number, _array, _real = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
@@ -94,17 +94,15 @@ class FastBatchNorm(Layer):
     def _forward(self, train, x, mean, var, y):
         C = self.norm.num_features
         options = (C, x.size // C, x.ndim == 2, self.relu, train, self.norm.eps)
-        loops(SOURCE, SIGNATURES, x.dtype).forward(
-            self.threads, *options, *map(address, (x, *self.weights(), mean, var, y))
-        )
+        call(loops(SOURCE, SIGNATURES, x.dtype).forward, self.threads, *options, x, *self.weights(), mean, var, y)
 
     def _backward(self, train, M_of_all, dy, cache, dx, dweight, dbias):
         x, y, mean, var, _ = cache
         C = self.norm.num_features
         dy = contiguous(dy if dy.ndim == 2 else dy.transpose(*range(1, dy.ndim), 0), x.shape, x.dtype)
         options = (C, x.size // C, x.ndim == 2, self.relu, train, M_of_all, self.norm.eps)
-        arrays = map(address, (x, dy, y, self.weights()[0], mean, var, dx, dweight, dbias))
-        loops(SOURCE, SIGNATURES, x.dtype).backward(self.threads, *options, *arrays)
+        arrays = (x, dy, y, self.weights()[0], mean, var, dx, dweight, dbias)
+        call(loops(SOURCE, SIGNATURES, x.dtype).backward, self.threads, *options, *arrays)
 
     def weights(self):
         """weight and bias, contiguous."""

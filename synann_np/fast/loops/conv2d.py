@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ...layers import Conv2d
-from .arrays import address, batch_innermost, check_memory, contiguous, loops
+from .arrays import batch_innermost, call, contiguous, loops
 
 SOURCE = Path(__file__).with_suffix(".c")
 _number, _array = ctypes.c_int64, ctypes.c_void_p
@@ -45,8 +45,7 @@ class FastConv2d(Conv2d):
         weight, bias = self.weights()
         y = np.empty((F, H + 2 * PH - KH + 1, W + 2 * PW - KW + 1, N), x.dtype)
         sizes = (N, C, H, W, F, KH, KW, PH, PW)
-        arrays = map(address, (x, weight, bias, y))
-        check_memory(loops(SOURCE, SIGNATURES, x.dtype).forward(self.threads, 0, *sizes, *arrays))
+        call(loops(SOURCE, SIGNATURES, x.dtype).forward, self.threads, 0, *sizes, x, weight, bias, y)
         return y.transpose(3, 0, 1, 2), x
 
     def backward(self, dy, cache):
@@ -60,14 +59,13 @@ class FastConv2d(Conv2d):
             grads["bias"] = dy.reshape(F, -1).sum(axis=1)
         padded = np.pad(x, ((0, 0), (PH, PH), (PW, PW), (0, 0))) if PH or PW else x
         sizes = (N, C, H + 2 * PH, W + 2 * PW, F, KH, KW)
-        arrays = map(address, (padded, dy, grads["weight"]))
         in_c = loops(SOURCE, SIGNATURES, x.dtype)
-        check_memory(in_c.gradient(self.threads, *sizes, *arrays))
+        call(in_c.gradient, self.threads, *sizes, padded, dy, grads["weight"])
         if not self.input_gradient:
             return None, grads
         dx = np.empty_like(x)
         sizes = (N, F, *dy.shape[1:3], C, KH, KW, KH - 1 - PH, KW - 1 - PW)
-        check_memory(in_c.forward(self.threads, 1, *sizes, *map(address, (dy, weight, None, dx))))
+        call(in_c.forward, self.threads, 1, *sizes, dy, weight, None, dx)
         return dx.transpose(3, 0, 1, 2), grads
 
     def weights(self):

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...counter_random import keep_mask
 from ...layers import Layer
-from .arrays import REAL, address, check_memory, contiguous, strided, whole_strides
+from .arrays import REAL, call, contiguous, strided, whole_strides
 from .compiler import library
 
 SOURCE = Path(__file__).with_suffix(".c")
@@ -79,8 +79,7 @@ class ConvPoolReLU(Layer):
         x = whole_strides(x)
         y = np.empty((N, F, (H - KH + 1) // 2, (W - KW + 1) // 2), x.dtype)
         won = np.empty(y.shape, np.uint8)
-        arrays = (*self.weights(weight_shape, x.dtype), m, y, won)
-        check_memory(kernels.forward(self.threads, N, *strided(x), *map(address, arrays)))
+        call(kernels.forward, self.threads, N, *strided(x), *self.weights(weight_shape, x.dtype), m, y, won)
         return y, (kernels, x, m, won, weight_shape)
 
     def plain_forward(self, x, train, step, first_row):
@@ -110,11 +109,8 @@ class ConvPoolReLU(Layer):
         memory, channels = None, ctypes.c_int.in_dll(kernels, "channels").value
         if self.input_gradient:
             memory = np.empty((N, H, W, channels), x.dtype)
-        done = kernels.backward(
-            self.threads, N, *strided(x), address(weight), address(m), address(won), *strided(dy),
-            address(dweight), address(dbias), address(memory),
-        )  # fmt: skip
-        check_memory(done)
+        arrays = (*strided(x), weight, m, won, *strided(dy), dweight, dbias, memory)
+        call(kernels.backward, self.threads, N, *arrays)
         grads = {"weight": dweight} | ({} if bias is None else {"bias": dbias})
         if memory is None:
             return None, grads

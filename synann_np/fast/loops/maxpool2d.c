@@ -37,11 +37,12 @@ static void forward_part(void *of, int64_t c, int64_t seat)
     }
 }
 
-void forward(int64_t threads, int64_t N, int64_t C, int64_t H, int64_t W, int64_t KH, int64_t KW, const REAL *x, REAL *y,
+int forward(int64_t threads, int64_t N, int64_t C, int64_t H, int64_t W, int64_t KH, int64_t KW, const REAL *x, REAL *y,
              uint8_t *won)
 {
     struct pool_job job = {N, H, W, H / KH, W / KW, KH, KW, x, y, won};
     run_parts(forward_part, &job, C, threads);
+    return 1;
 }
 
 static void backward_part(void *of, int64_t c, int64_t seat)
@@ -65,9 +66,10 @@ static void backward_part(void *of, int64_t c, int64_t seat)
 }
 
 /* dx (C, H, W, N) from dy (C, h, w, N) */
-void backward(int64_t threads, int64_t N, int64_t C, int64_t H, int64_t W, int64_t KH, int64_t KW, const REAL *dy,
+int backward(int64_t threads, int64_t N, int64_t C, int64_t H, int64_t W, int64_t KH, int64_t KW, const REAL *dy,
               const uint8_t *won, REAL *dx)
 {
     struct pool_job job = {N, H, W, H / KH, W / KW, KH, KW, dy, dx, (uint8_t *)won};
     run_parts(backward_part, &job, C, threads);
+    return 1;
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ...layers import MaxPool2d
-from .arrays import address, batch_innermost, contiguous, loops
+from .arrays import batch_innermost, call, contiguous, loops
 
 SOURCE = Path(__file__).with_suffix(".c")
 _number, _array = ctypes.c_int64, ctypes.c_void_p
@@ -29,7 +29,7 @@ class FastMaxPool2d(MaxPool2d):
         x = batch_innermost(x)
         y = np.empty((C, H // KH, W // KW, N), x.dtype)
         won = np.empty(y.shape, np.uint8)
-        loops(SOURCE, SIGNATURES, x.dtype).forward(self.threads, N, C, H, W, KH, KW, *map(address, (x, y, won)))
+        call(loops(SOURCE, SIGNATURES, x.dtype).forward, self.threads, N, C, H, W, KH, KW, x, y, won)
         return y.transpose(3, 0, 1, 2), (won, x.shape)
 
     def backward(self, dy, cache):
@@ -37,7 +37,6 @@ class FastMaxPool2d(MaxPool2d):
         dy = contiguous(dy.transpose(1, 2, 3, 0), won.shape, dy.dtype)
         C, H, W, N = shape
         dx = np.empty(shape, dy.dtype)
-        loops(SOURCE, SIGNATURES, dy.dtype).backward(
-            self.threads, N, C, H, W, *self.kernel_size, *map(address, (dy, won, dx))
-        )
+        sizes = (N, C, H, W, *self.kernel_size)
+        call(loops(SOURCE, SIGNATURES, dy.dtype).backward, self.threads, *sizes, dy, won, dx)
         return dx.transpose(3, 0, 1, 2), {}

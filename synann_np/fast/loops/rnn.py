@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ...layers import RNN
-from .arrays import address, check_memory, contiguous, loops
+from .arrays import call, contiguous, loops
 
 SOURCE = Path(__file__).with_suffix(".c")
 
@@ -28,8 +28,7 @@ class FastRNN(RNN):
         steps = np.ascontiguousarray(x).reshape(N * T, x.shape[2])
         driven, matrix = steps @ W.T + (b + c), contiguous(R.T, (H, H), x.dtype)
         h, before = np.empty((2, N, T, H), x.dtype)
-        arrays = map(address, (driven, matrix, h, before))
-        check_memory(loops(SOURCE, SIGNATURES, x.dtype).forward(self.threads, N, T, H, *arrays))
+        call(loops(SOURCE, SIGNATURES, x.dtype).forward, self.threads, N, T, H, driven, matrix, h, before)
         return h if self.return_sequences else h[:, -1], (steps, h, before)
 
     @np.errstate(under="ignore")
@@ -39,8 +38,8 @@ class FastRNN(RNN):
         self.check_output_gradient(dy, N, T)
         W, R, _, _ = self.params.values()
         dy, da = self.of_all_steps(dy, T), np.empty_like(h)
-        arrays = map(address, (contiguous(dy, h.shape, h.dtype), contiguous(R, (H, H), h.dtype), h, da))
-        check_memory(loops(SOURCE, SIGNATURES, h.dtype).backward(self.threads, N, T, H, self.truncate or 0, *arrays))
+        arrays = contiguous(dy, h.shape, h.dtype), contiguous(R, (H, H), h.dtype), h, da
+        call(loops(SOURCE, SIGNATURES, h.dtype).backward, self.threads, N, T, H, self.truncate or 0, *arrays)
         da = da.reshape(N * T, H)
         db = da.sum(axis=0)
         grads = {"weight_ih_l0": da.T @ steps, "weight_hh_l0": da.T @ before.reshape(N * T, H)}

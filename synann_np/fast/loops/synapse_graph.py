@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...layers import SynapseGraph
-from .arrays import address, check_memory, contiguous, loops
+from .arrays import call, contiguous, loops
 
 SOURCE = Path(__file__).with_suffix(".c")
 
@@ -51,9 +51,8 @@ def synapse_graph_forward(x, v, alpha, beta, threads):
     x, v = contiguous(x, (N, n), x.dtype), contiguous(v, (N, m), x.dtype)
     alpha, beta = contiguous(alpha, (n,), x.dtype), contiguous(beta, (n, m), x.dtype)
     y, R, zeros = np.empty_like(x), np.empty_like(x), np.empty(x.shape, np.uint8)
-    arrays = map(address, (x, v, alpha, beta))
-    results = map(address, (y, R, zeros))
-    check_memory(loops(SOURCE, SIGNATURES, x.dtype).forward(threads, N, n, m, *arrays, _largest(x), *results))
+    sizes, arrays = (threads, N, n, m), (x, v, alpha, beta)
+    call(loops(SOURCE, SIGNATURES, x.dtype).forward, *sizes, *arrays, _largest(x), y, R, zeros)
     return y, (x, v, alpha, beta, R, zeros)
 
 
@@ -76,9 +75,8 @@ def synapse_graph_backward(dy, cache, threads):
     (N, n), m = x.shape, v.shape[1]
     dy = contiguous(dy, x.shape, x.dtype)
     dx, dv, dalpha, dbeta = np.empty_like(x), np.empty_like(v), np.empty_like(alpha), np.empty_like(beta)
-    arrays = map(address, (dy, x, v, alpha, beta))
-    results = map(address, (R, zeros, dx, dv, dalpha, dbeta))
-    check_memory(loops(SOURCE, SIGNATURES, x.dtype).backward(threads, N, n, m, *arrays, _largest(x), *results))
+    sizes, arrays, results = (threads, N, n, m), (dy, x, v, alpha, beta), (dx, dv, dalpha, dbeta)
+    call(loops(SOURCE, SIGNATURES, x.dtype).backward, *sizes, *arrays, _largest(x), R, zeros, *results)
     return dx, dv, dalpha, dbeta
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...layers import SynapseRNN
 from ...layers.logistic import logistic
-from .arrays import address, check_memory, contiguous, loops
+from .arrays import call, contiguous, loops
 from .synapse_graph import with_fast_graph
 
 SOURCE = Path(__file__).with_suffix(".c")
@@ -39,9 +39,7 @@ class FastSynapseRNN(SynapseRNN):
         g = np.broadcast_to(np.asarray(self.leaking_rate()[0], x.dtype), H)
         weights = contiguous(alpha, (H,), x.dtype), contiguous(g, (H,), x.dtype), contiguous(beta, (H, H), x.dtype)
         h, R = np.empty((2, N, T, H), x.dtype)
-        done = loops(SOURCE, SIGNATURES, x.dtype).forward(self.threads, N, T, H, *map(address, (e, *weights, h, R)))
-        check_memory(done)
-        if done < 0:
+        if call(loops(SOURCE, SIGNATURES, x.dtype).forward, self.threads, N, T, H, e, *weights, h, R) < 0:
             y, cache = super().forward(x, train)
             return y, (None, cache)
         return h if self.return_sequences else h[:, -1], (steps, e, de_du, weights, h, R)
@@ -56,8 +54,8 @@ class FastSynapseRNN(SynapseRNN):
         self.check_output_gradient(dy, N, T)
         dy, de = contiguous(self.of_all_steps(dy, T), h.shape, h.dtype), np.empty_like(h)
         results = dalpha, dg, dbeta = [np.empty_like(a) for a in weights]
-        arrays = map(address, (dy, e, *weights, h, R, de, *results))
-        check_memory(loops(SOURCE, SIGNATURES, h.dtype).backward(self.threads, N, T, H, self.truncate or 0, *arrays))
+        sizes, arrays = (self.threads, N, T, H, self.truncate or 0), (dy, e, *weights, h, R, de, *results)
+        call(loops(SOURCE, SIGNATURES, h.dtype).backward, *sizes, *arrays)
         du = de.reshape(N * T, H) * de_du
         grads = {"weight": du.T @ steps, "bias": du.sum(axis=0)}
         grads |= self.current_parts()[""].gradients(dalpha, dbeta)
