@@ -38,10 +38,19 @@ def main(argv=None):
         results = read(args.out)
         if args.table:  # before hours of training
             read_table(args.table)
-        if not args.only_report:
-            train(args, settings, results)
-        chosen = [r for r in results if r["settings"] == settings and r["variant"] in args.variants]
-        chosen = [r for r in chosen if r["seed"] in args.seeds]
+        rates = dict.fromkeys(args.variants, args.lr)
+        if args.tune:
+            held_out = settings | {"held_out": args.held_out}
+            do(
+                args,
+                results,
+                [(v, s, held_out | {"lr": lr}) for s in args.tune_seeds for lr in args.tune for v in rates],
+            )
+            rates = {name: best_rate(results, name, held_out, args) for name in rates}
+        # A seed at a time: early tables are fair.
+        wanted = [(name, seed, settings | {"lr": rate}) for seed in args.seeds for name, rate in rates.items()]
+        do(args, results, wanted)
+        chosen = [r for r in results if any(is_same_run(r, *run) for run in wanted)]
         if not any("failed" not in r for r in chosen):
             raise DataError(f"{args.out}: no finished run with these settings")
         report(args, chosen)
@@ -62,6 +71,9 @@ def parse(argv):
     add("--epochs", type=int, default=20, help="(20)")
     add("--batch-size", type=int, default=100, help="of training and test images alike (100)")
     add("--lr", type=float, default=0.012, help="learning rate (0.012)")
+    add("--tune", nargs="+", type=float, metavar="LR", help="choose each variant's rate among these on held-out images")
+    add("--tune-seeds", nargs="+", type=int, default=[1, 2], help="seeds of the runs that choose (1 2)")
+    add("--held-out", type=int, default=5000, help="training images that choose the learning rate (5000)")
     add("--momentum", type=float, default=0.5, help="(0.5)")
     add("--train-images", type=int, help="how many, from the first (all)")
     add("--test-images", type=int, help="how many, from the first (all)")
@@ -111,18 +123,32 @@ def read_table(path):
     return text
 
 
-def train(args, settings, results):
-    """Do what is missing in results, add it there and to the file."""
-    wanted = [(name, seed) for seed in args.seeds for name in args.variants]  # a seed at a time: early tables are fair
-    missing = [w for w in wanted if not any(is_same_run(r, *w, settings) for r in results)]
+def best_rate(results, name, settings, args):
+    """The learning rate of the highest accuracy on the held-out images, mean of the last epochs and of the seeds."""
+
+    def mean(lr):
+        runs = [(name, seed, settings | {"lr": lr}) for seed in args.tune_seeds]
+        found = [r for r in results if any(is_same_run(r, *run) for run in runs)]
+        return sum(0 if "failed" in r else ablation_report.final(r) for r in found)
+
+    rate = max(args.tune, key=mean)
+    print(f"{name}: learning rate {rate:g}, held out {mean(rate) / len(args.tune_seeds):.2f} %")
+    return rate
+
+
+def do(args, results, wanted):
+    """Do the runs (variant, seed, settings) that are missing in results, add them there and to the file."""
+    missing = [w for w in wanted if not any(is_same_run(r, *w) for r in results)]
+    if args.only_report or not missing:
+        return
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # in the processes to come
     with (
-        ProcessPoolExecutor(min(args.jobs, max(1, len(missing))), get_context("spawn"), fast.tune_process) as pool,
+        ProcessPoolExecutor(min(args.jobs, len(missing)), get_context("spawn"), fast.tune_process) as pool,
         tqdm(total=len(wanted), initial=len(wanted) - len(missing), unit="run", disable=None) as bar,
     ):
-        futures = [pool.submit(run, name, seed, settings, args.data_dir) for name, seed in missing]
+        futures = [pool.submit(run, name, seed, settings, args.data_dir) for name, seed, settings in missing]
         try:
             for future in as_completed(futures):
                 result = future.result()
@@ -130,7 +156,9 @@ def train(args, settings, results):
                 write_atomically(args.out, "".join(json.dumps(r) + "\n" for r in results).encode())
                 bar.update()
                 outcome = result.get("failed") or f"{result['accuracy'][-1]:.2%}"
-                tqdm.write(f"{result['variant']:18} seed {result['seed']}: {outcome}, {result['seconds']:.0f} s")
+                rate = result["settings"]["lr"]
+                line = f"{result['variant']:14} lr {rate:g} seed {result['seed']}: {outcome}, {result['seconds']:.0f} s"
+                tqdm.write(line)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

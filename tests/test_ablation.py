@@ -41,7 +41,8 @@ def test_the_variants_differ_in_what_their_names_say():
         "sigmoid-free": ("sigmoid", "free", 1e-5),
         "sigmoid-logistic": ("sigmoid", "logistic", 1e-5),
         "sigmoid-surprisal": ("sigmoid", "surprisal", 1e-5),
-        "bare": ("NoneType", 1e-5),
+        "relu": ("NoneType", 1e-5),
+        "relu-free": ("free", 1e-5),
         "identity-eps": ("softmax", "NoneType", 1e-12),
         "free-eps": ("softmax", "free", 1e-12),
     }
@@ -61,7 +62,7 @@ def test_each_variant_is_compared_with_the_one_without_its_synapse():
     assert {pairs[name] for name in ("identity", "listing", "free", "logistic", "surprisal")} == {"identity"}
     assert {pairs[name] for name in VARIANTS if name.startswith("sigmoid")} == {"sigmoid"}
     assert pairs["free-eps"] == pairs["identity-eps"] == "identity-eps"
-    assert pairs["bare"] == "bare"
+    assert pairs["relu"] == "relu"
 
 
 # Training in float32 underflows here and there, which is what users have.
@@ -97,7 +98,7 @@ def test_the_listing_couples_the_whole_batch_in_training(usual_arithmetic):
 
 def test_a_run_that_diverges_is_a_result_too(usual_arithmetic):
     with np.errstate(all="ignore"):
-        result = run("bare", 5, TINY | {"lr": 1e30, "epochs": 5})
+        result = run("relu", 5, TINY | {"lr": 1e30, "epochs": 5})
     assert result["failed"].startswith("the loss is NaN in epoch")
     assert ":" not in result["failed"]
     assert len(result["accuracy"]) < 5
@@ -114,7 +115,7 @@ RESULTS = [
     made_up("identity", 2, 0.5, 0.92, 0.93, 0.94),
     made_up("free", 1, 0.5, 0.91, 0.93, 0.95, beta=[-0.5, 0.25], inhibition=0.01),
     made_up("free", 2, 0.5, 0.93, 0.93, 0.96, beta=[-0.25, 0.5], inhibition=0.03),
-    made_up("bare", 1, 0.5, 0.6, 0.7, 0.8),
+    made_up("relu", 1, 0.5, 0.6, 0.7, 0.8),
     made_up("sigmoid", 1, 0.5, failed="the loss is nan"),
 ]
 
@@ -122,10 +123,10 @@ RESULTS = [
 def test_the_table_has_means_spreads_and_paired_differences():
     lines = [line.strip("| ").split(" | ") for line in ablation_report.table(RESULTS)]
     assert lines[2:5] == [
-        ["softmax, no synapse", "2", "93.00 ± 1.41", "92.00 ± 1.41", "–", "–", "–", "10"],
-        ["softmax, synapse with free β", "2", "95.50 ± 0.71", "93.50 ± 0.71", "+1.50 ± 0.71",
+        ["softmax, no synapse", "2", "0.012", "93.00 ± 1.41", "92.00 ± 1.41", "–", "–", "–", "10"],
+        ["softmax, synapse with free β", "2", "0.012", "95.50 ± 0.71", "93.50 ± 0.71", "+1.50 (-4.85 to +7.85)",
          "-0.50 … 0.50", "0.020", "10"],
-        ["neither softmax nor synapse", "1", "80.00", "70.00", "–", "–", "–", "10"],
+        ["relu, no synapse", "1", "0.012", "80.00", "70.00", "–", "–", "–", "10"],
     ]  # fmt: skip
     assert lines[5:] == [["\nsigmoid, no synapse, seed 1: the loss is nan."]]
 

@@ -26,24 +26,26 @@ def final(result):
 def table(results):
     """Lines of Markdown: one row a variant, mean ± sample standard deviation over the seeds.
 
-    "Against no synapse" is the mean of the differences of runs with equal seeds, so with equal weights at the start.
+    "Against no synapse" is the mean of the differences of runs with equal seeds, so with equal weights at the start,
+    with its 95 % confidence interval (Student's t, the runs paired by seed).
     """
     groups = group(results)
     accuracies = f"last epoch, % | last {LAST} epochs, %"
-    yield f"| variant | runs | {accuracies} | against no synapse | β | inhibition varies by | s |"
-    yield "|:--|--:|--:|--:|--:|--:|--:|--:|"
+    yield f"| variant | runs | learning rate | {accuracies} | against no synapse | β | inhibition varies by | s |"
+    yield "|:--|--:|--:|--:|--:|--:|--:|--:|--:|"
     for name, runs in groups.items():
         last = mean_and_spread([100 * r["accuracy"][-1] for r in runs.values()])
         late = mean_and_spread([final(r) for r in runs.values()])
         reference = groups.get(without_synapse(name), {})
         pairs = [final(r) - final(reference[seed]) for seed, r in runs.items() if seed in reference]
-        difference = _pm(mean_and_spread(pairs), "+.2f") if pairs and reference is not runs else "–"
+        difference = _gain(pairs) if pairs and reference is not runs else "–"
         betas = [r["beta"] for r in runs.values() if r.get("beta") and None not in r["beta"]]
         beta = f"{min(b[0] for b in betas):.2f} … {max(b[1] for b in betas):.2f}" if betas else "–"
         spreads = [r["inhibition"] for r in runs.values() if r.get("inhibition") is not None]
         spread = f"{np.mean(spreads):.3f}" if spreads else "–"
         seconds = np.median([r["seconds"] for r in runs.values()])
-        cells = [VARIANTS[name].text, len(runs), _pm(last), _pm(late), difference, beta, spread, f"{seconds:.0f}"]
+        rate = f"{next(iter(runs.values()))['settings']['lr']:g}"
+        cells = [VARIANTS[name].text, len(runs), rate, _pm(last), _pm(late), difference, beta, spread, f"{seconds:.0f}"]
         yield f"| {' | '.join(map(str, cells))} |"
     for r in results:
         if "failed" in r:
@@ -53,6 +55,22 @@ def table(results):
 def mean_and_spread(values):
     """Mean and sample standard deviation (NaN for one value)."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+
+
+def interval(differences):
+    """95 % confidence interval of the mean by Student's t (NaN for one value)."""
+    from scipy.stats import t
+
+    mean, deviation = mean_and_spread(differences)
+    half = t.ppf(0.975, max(len(differences) - 1, 1)) * deviation / math.sqrt(len(differences))
+    return mean - half, mean + half
+
+
+def _gain(differences):
+    """ "+0.09 (-0.02 to +0.20)": mean and its confidence interval; of a single value the mean alone."""
+    low, high = interval(differences)
+    mean = f"{np.mean(differences):+.2f}"
+    return mean if math.isnan(low) else f"{mean} ({low:+.2f} to {high:+.2f})"
 
 
 def _pm(mean_and_deviation, form=".2f"):
@@ -66,8 +84,7 @@ def settings_of(results):
     seeds = sorted({r["seed"] for r in results})
     return (
         f"Seeds {', '.join(map(str, seeds))}; {s['epochs']} epochs of {s['train_images']} images, batches of "
-        f"{s['batch_size']}, SGD with learning rate {s['lr']:g} and momentum {s['momentum']:g}; accuracy on "
-        f"{s['test_images']} test images."
+        f"{s['batch_size']}, SGD with momentum {s['momentum']:g}; accuracy on {s['test_images']} test images."
     )
 
 
@@ -87,28 +104,29 @@ def fill(text, results):
 
 @own_settings()
 def draw(results, path):
-    """Test error over the epochs (mean and range of the seeds), and the end of every run. OSError as write_png."""
+    """Accuracy of every run, and what the synapse adds to runs of equal seeds. OSError as write_png."""
     from matplotlib.figure import Figure
 
     groups = group(results)
-    figure = Figure(figsize=(13, 5.5), layout="constrained")
-    curves, ends = figure.subplots(1, 2, gridspec_kw={"width_ratios": [1.2, 1]})
+    figure = Figure(figsize=(11, 1.2 + 0.5 * len(groups)), layout="constrained")
+    ends, gains = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [1.3, 1]})
     for row, (name, runs) in enumerate(groups.items()):
-        error = np.array([[max(100 - 100 * a, 0.01) for a in r["accuracy"]] for r in runs.values()])
-        epochs, colour = np.arange(1, error.shape[1] + 1), f"C{row}"
-        style = {"sigmoid": "--", "none": ":"}.get(VARIANTS[name].squash, "-." if "eps" in name else "-")
-        curves.plot(epochs, error.mean(axis=0), style, color=colour, lw=1.4, label=VARIANTS[name].text)
-        curves.fill_between(epochs, error.min(axis=0), error.max(axis=0), color=colour, alpha=0.12, lw=0)
+        colour = "#0072b2" if VARIANTS[name].synapse == "none" else "#d55e00"
         late = [final(r) for r in runs.values()]
-        ends.plot(late, [row] * len(late), "o", color=colour, ms=6, alpha=0.6)
+        ends.plot(late, [row] * len(late), "o", color=colour, ms=6, alpha=0.5)
         ends.plot(np.mean(late), row, "|", color="k", ms=18, mew=2)
-    curves.set(xlabel="epoch", ylabel="test error, %", yscale="log", title="mean and range of the seeds")
-    for formatted in (curves.yaxis.set_major_formatter, curves.yaxis.set_minor_formatter):
-        formatted("{x:g}")
-    curves.grid(which="both", alpha=0.3)
-    curves.legend(fontsize=8)
+        reference = groups.get(without_synapse(name), {})
+        pairs = [final(r) - final(reference[seed]) for seed, r in runs.items() if seed in reference]
+        if pairs and reference is not runs:
+            gains.plot(pairs, [row] * len(pairs), "o", color=colour, ms=6, alpha=0.5)
+            low, high = interval(pairs)
+            gains.plot([low, high], [row, row], color="k", lw=1.5)
+            gains.plot(np.mean(pairs), row, "|", color="k", ms=18, mew=2)
     ends.set_yticks(range(len(groups)), [VARIANTS[name].text for name in groups])
-    ends.set(xlabel="test accuracy, %", title=f"mean of the last {LAST} epochs: seeds, and their mean")
-    ends.grid(axis="x", alpha=0.3)
     ends.invert_yaxis()
+    ends.set(xlabel=f"test accuracy, mean of the last {LAST} epochs, %", title="with a synapse (orange) and without")
+    gains.axvline(0, color="0.5", lw=1)
+    gains.set(xlabel="points of accuracy against the same seed without", title="what the synapse adds, 95 % interval")
+    for axes in (ends, gains):
+        axes.grid(axis="x", alpha=0.3)
     write_png(figure, path)

@@ -18,7 +18,8 @@ def run(name, seed, settings, directory=None):
     Arguments:
         name: of VARIANTS. seed: of weights, order of the images and masks.
         settings: dict of epochs, batch_size, lr, momentum, train_images, test_images (how many of them, from the
-            first). Test images come in batches of batch_size: the listing is a function of the whole batch.
+            first), and held_out: so many of the training images, from the last, take the place of the test set.
+            Test images come in batches of batch_size: the listing is a function of the whole batch.
         directory: of the data set, as load_mnist has it.
 
     Returns: dict of JSON values: variant, seed, settings; accuracy and loss on the test images after every epoch;
@@ -27,7 +28,12 @@ def run(name, seed, settings, directory=None):
         factor, which batch-norm cancels. failed: what ended the run, if the loss did not stay finite.
     """
     images, labels, test_images, test_labels = load_mnist(directory)
-    train_set = images[: settings["train_images"]], labels[: settings["train_images"]]
+    images, labels = images[: settings["train_images"]], labels[: settings["train_images"]]
+    if held_out := settings.get("held_out", 0):
+        test_images, test_labels, images, labels = (
+            images[-held_out:], labels[-held_out:], images[:-held_out], labels[:-held_out],
+        )  # fmt: skip
+    train_set = images, labels
     test_set = test_images[: settings["test_images"]], test_labels[: settings["test_images"]]
     model = build(name, seed)
     batch_size = settings["batch_size"]

@@ -14,6 +14,8 @@ LISTING = "listing"
 class Variant:
     """What stands between dropout and batch-norm. squash, synapse: arguments of SynaNN, or LISTING.
 
+    squash "none": the relu of fc1 is what the synapse sees.
+
     eps: of the batch-norm. The outputs of a fresh softmax over 64 units vary so little (variance about 1e-6) that the
     usual 1e-5 holds training back, and whatever multiplies them, changes that.
     """
@@ -34,7 +36,8 @@ VARIANTS = {
     "sigmoid-free": Variant("sigmoid, synapse with free β", "sigmoid", "free"),
     "sigmoid-logistic": Variant("sigmoid, synapse with logistic β", "sigmoid", "logistic"),
     "sigmoid-surprisal": Variant("sigmoid, synapse with surprisals θ, γ", "sigmoid", "surprisal"),
-    "bare": Variant("neither softmax nor synapse", "none", "none"),
+    "relu": Variant("relu, no synapse", "none", "none"),
+    "relu-free": Variant("relu, synapse with free β", "none", "free"),
     "identity-eps": Variant("softmax, no synapse, eps 1e-12", "softmax", "none", 1e-12),
     "free-eps": Variant("softmax, synapse with free β, eps 1e-12", "softmax", "free", 1e-12),
 }
@@ -44,12 +47,14 @@ def build(name, seed):
     """The network of a variant. Variants of one seed start from equal weights and have equal dropout masks."""
     variant = VARIANTS[name]
     is_listing = variant.synapse == LISTING
-    model = SynaNN(seed, synapse="free" if is_listing else variant.synapse, squash=variant.squash)
+    squash = "softmax" if variant.squash == "none" else variant.squash
+    model = SynaNN(seed, synapse="free" if is_listing else variant.synapse, squash=squash)
+    layers = {key: layer for key, layer in model.layers.items() if key != squash or variant.squash != "none"}
     replaced = {"fcb": BatchNorm1d(64, variant.eps)}
     if is_listing:
         replaced["fcn"] = PublishedListing(64)
         replaced["fcn"].params["beta"][...] = model.params["fcn.beta"]
-    return Sequential([(key, replaced.get(key, layer)) for key, layer in model.layers.items()])
+    return Sequential([(key, replaced.get(key, layer)) for key, layer in layers.items()])
 
 
 def without_synapse(name):
