@@ -65,6 +65,7 @@ LAZY = {
     "mpi4py": {"distributed.mpi"},
     "PIL": {"programs.digits.photo_file"},
     "pooch": {"data.download"},
+    "scipy": {"programs.ablation.report"},
     "threadpoolctl": {"fast.tune_process"},
     "torch": {"storage.torch_names"},
     "tqdm": {"programs.evaluate", "programs.runs.log"},
