@@ -3,8 +3,12 @@
 import threading
 from contextlib import contextmanager
 
+import numpy as np
+
+from ..data import CLASSES
+from ..programs.digits.classify import probabilities
 from ..programs.examples import MODEL
-from ..storage.checkpoint import load
+from ..storage.checkpoint import CheckpointError, load
 from ..storage.model_builder import build
 from ..storage.model_config import describe
 
@@ -16,12 +20,15 @@ class Networks:
 
     Arguments: path: model file of the shipped network.
 
-    Raises: CheckpointError: the file is missing or damaged.
+    Raises: CheckpointError: the file is missing or damaged, or its network does not read digits.
     """
 
     def __init__(self, path=MODEL):
         self._lock = threading.Lock()
-        self._models = {"shipped": load(path), "trained": None}
+        model = load(path)
+        if probabilities(model, np.zeros((1, 28, 28), "uint8")).shape[1] != CLASSES:
+            raise CheckpointError(f"{path}: expected a network of {CLASSES} classes")
+        self._models = {"shipped": model, "trained": None}
 
     @property
     def has_trained(self):

@@ -5,9 +5,9 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "static"
 TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 NAMES = (
-    "index.html", "style.css", "icon.svg", "page.js", "server.js", "colours.js", "numbers.js", "drawing_pad.js",
-    "draw.js", "layer_maps.js", "train.js", "curves.js", "confusion.js", "understand.js", "share_bars.js",
-    "gradient.js", "synapse.js", "surface.js", "flip.js",
+    "index.html", "style.css", "icon.svg", "page.js", "server.js", "attention.js", "colours.js", "numbers.js",
+    "drawing_pad.js", "draw.js", "layer_maps.js", "train.js", "curves.js", "confusion.js", "understand.js",
+    "share_bars.js", "gradient.js", "synapse.js", "surface.js", "flip.js",
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from .server import PlaygroundServer
 from .training_run import TrainingRun
 
 PORT = 8765
+PRELOAD_AFTER = 2.0  # seconds
 
 
 def main(argv=None, prog="play"):
@@ -34,7 +35,9 @@ def play(args):
     networks, data_set = Networks(args.model), DataSet(args.data_dir)
     server = _listen(args.port, networks, data_set)
     fast.tune_process()
-    threading.Thread(target=data_set.preload, daemon=True).start()
+    preload = threading.Timer(PRELOAD_AFTER, data_set.preload)  # the first drawing goes first
+    preload.daemon = True
+    preload.start()
     with server:
         print(f"Playground: {server.address}  (Ctrl-C closes it)", flush=True)
         if not args.no_browser:

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..data import normalise
 from ..mathematics.explain import class_shares
-from .requested import RequestError, finite, whole
+from .requested import finite, whole
 
 
 def explain(model, image, request):
@@ -13,12 +13,13 @@ def explain(model, image, request):
     Arguments: model: Sequential with a synapse on top. image: (28, 28) uint8. request: dict, may hold "class" and
     "unit"; without them the most probable class, and the unit with the largest share of it.
 
-    Returns: dict of JSON values. Raises: RequestError: the network has no synapse, or no such class or unit.
+    Returns: dict of JSON values; of a network without that synapse, only a "reason" why there are none. Raises:
+    RequestError: no such class or unit.
     """
     try:
         shares = class_shares(model, normalise(image[None], model.dtype))
-    except ValueError as error:
-        raise RequestError("This network has no synapse in its classifier, so it has no shares to show.") from error
+    except ValueError:
+        return {"reason": "This network has no synapse in its classifier, so there are no shares to show."}
     logits = shares.logits[0]
     k = whole(request, "class", 0, len(logits) - 1, int(logits.argmax()))
     by_unit = shares.by_unit[0, k]

@@ -8,8 +8,10 @@ from PIL import Image
 
 from synann_np.data import load_mnist, normalise
 from synann_np.gradcheck import numeric_gradient
+from synann_np.layers import Linear, LogSoftmax
 from synann_np.losses import nll_loss
 from synann_np.mathematics.explain import class_shares
+from synann_np.playground import main
 from synann_np.playground.gradient_views import gradients
 from synann_np.playground.layer_pictures import look_through, picture_of
 from synann_np.playground.networks import Networks, in_float64
@@ -20,6 +22,8 @@ from synann_np.playground.training_choice import read_choice
 from synann_np.programs.digits.digit_image import drawing_to_mnist
 from synann_np.programs.digits.photo_file import PhotoError
 from synann_np.programs.examples import DIGITS
+from synann_np.sequential import Sequential
+from synann_np.storage.checkpoint import save
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +82,9 @@ def test_the_shares_of_a_unit_add_up_to_its_surprisal(shipped, image):
 
 
 def test_a_network_without_synapse_has_no_shares(image):
-    with pytest.raises(RequestError, match="no synapse"):
-        explain(read_choice({"synapse": False}).build(), image, {})
+    answer = explain(read_choice({"synapse": False}).build(), image, {})
+    assert answer.keys() == {"reason"}
+    assert "no synapse" in answer["reason"]
 
 
 @pytest.mark.parametrize("wrong", [{"class": 10}, {"unit": 64}, {"class": "7"}])
@@ -210,3 +215,9 @@ def test_test_images_shares_gradients_and_mistakes_are_answered(client):
     assert client.ask("/api/shares", {"pixels": "AAAA"})[0] == 400
     assert len(client.ask("/api/mistakes")[1]["indices"]) == 30  # stripes are no digits
     assert client.ask("/api/picture?network=other", request)[0] == 400
+
+
+def test_a_network_that_reads_no_digits_is_refused_at_the_start(tmp_path, capsys):
+    save(tmp_path / "other.safetensors", Sequential([("fc", Linear(3, 2)), ("log_softmax", LogSoftmax())]))
+    assert main(["--port", "0", "--no-browser", "--model", str(tmp_path / "other.safetensors")]) == 2
+    assert capsys.readouterr().err.startswith("play: ")

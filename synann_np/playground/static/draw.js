@@ -1,5 +1,6 @@
 // The view Draw: pad, answer, probabilities, layers.
 
+import { whenSeen } from "./attention.js";
 import { colour, repaintWithTheme } from "./colours.js";
 import { DrawingPad } from "./drawing_pad.js";
 import { showLayers } from "./layer_maps.js";
@@ -33,9 +34,10 @@ export function startDraw(tellPicture) {
 }
 
 // Ask again about the same picture: the network has changed.
-export const refreshDraw = latestOnly(async () => {
+const askAgain = latestOnly(async () => {
   if (picture) show(await ask("picture", { pixels: picture }));
 });
+export const refreshDraw = whenSeen(element("draw-view"), askAgain);
 
 const send = latestOnly(async () => {
   if (pad.isEmpty) return;

@@ -8,17 +8,17 @@ const painted = new WeakMap(); // canvas -> picture
 const known = new Set();
 repaintWithTheme(() => known.forEach((canvas) => canvas.isConnected && paint(canvas, painted.get(canvas))));
 
-// Paint a picture {shape, values}: tiles side by side, a vector as a strip.
+// Paint a picture {shape, values, across}: `across` tiles side by side, a vector as a strip.
 export function paintTiles(canvas, picture) {
   painted.set(canvas, picture);
   known.add(canvas);
   paint(canvas, picture);
 }
 
-function paint(canvas, { shape, values }) {
+function paint(canvas, { shape, values, across = null }) {
   const bytes = typeof values === "string" ? bytesOf(values) : values;
   const [tiles, height, width] = shape.length === 3 ? shape : shape.length === 2 ? [1, ...shape] : [1, ...strip(shape[0])];
-  const across = columns(tiles, width);
+  across ??= columns(tiles, width);
   const gap = tiles > 1 ? 1 : 0;
   canvas.width = across * (width + gap) - gap;
   canvas.height = Math.ceil(tiles / across) * (height + gap) - gap;

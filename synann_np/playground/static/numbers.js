@@ -18,5 +18,5 @@ export function digits(value, count = 4) {
   if (size >= 1e-3 && size < 1e5) return value.toPrecision(count).replace("-", "−");
   const [mantissa, exponent] = value.toExponential(count - 1).split("e");
   const raised = String(Number(exponent)).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻");
-  return `${mantissa.replace("-", "−")} · 10${raised}`;
+  return `${mantissa.replace("-", "−")}\u00a0·\u00a010${raised}`;
 }

@@ -121,7 +121,7 @@ export function showNews(news) {
   if (news.records.length || isNew) showRecords(news);
   if (news.latest.filters) {
     element("filters-title").textContent = `First layer’s weights: ${news.latest.filters.name}`;
-    paintTiles(filterCanvas(), news.latest.filters);
+    paintTiles(filterCanvas(), { ...news.latest.filters, across: 5 });
   }
   showRuns(news.history);
 }
@@ -159,7 +159,8 @@ function showRecords(news) {
   }
   const points = (kind, field) => records.filter((record) => record.kind === kind).map((r) => [r.step, r[field]]);
   const steps = news.latest.steps ?? 1;
-  const before = news.history.filter((past) => past.points.length);
+  const before = news.history.filter((past) => past.points.length > 1);
+  element("past-key").hidden = !before.length;
   accuracyCurve.show(steps, points("estimate", "accuracy"), points("epoch", "accuracy"), before.map((past) => past.points));
   lossCurve.show(steps, points("batch", "loss"), points("epoch", "loss"), []);
 }
@@ -205,7 +206,7 @@ function showRuns(history) {
   }
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
-  for (const title of ["recipe", "network", "synapse", "seed", "epochs", "time", "test accuracy"]) {
+  for (const title of ["recipe", "network", "synapse", "seed", "epochs", "time", "accuracy"]) {
     const cell = document.createElement("th");
     cell.scope = "col";
     cell.textContent = title;

@@ -1,5 +1,6 @@
 // The view Understand: the shares of classes and units, for a test image or the drawing.
 
+import { whenSeen } from "./attention.js";
 import { repaintWithTheme } from "./colours.js";
 import { paintGrey } from "./draw.js";
 import { showGradient, startGradient } from "./gradient.js";
@@ -11,9 +12,10 @@ const SHOWN = 8;
 const element = (id) => document.getElementById(id);
 let picture = null; // {pixels, label, note}
 let drawing = null;
-let index = 0;
 let mistakes = null;
 let chosen = {};
+let index = 0;
+const explainSoon = whenSeen(element("understand-view"), () => (picture ? explain() : showImage(0)));
 
 export function startUnderstand() {
   startGradient();
@@ -22,18 +24,18 @@ export function startUnderstand() {
   element("mistake").addEventListener("click", showMistake);
   element("my-drawing").addEventListener("click", () => setPicture(drawing));
   repaintWithTheme(() => picture && paintGrey(element("explained"), picture.pixels));
-  showImage(0);
+  explainSoon();
 }
 
 export function explainDrawing({ pixels, answer }) {
   drawing = { pixels, label: answer, note: "your drawing" };
   element("my-drawing").disabled = false;
-  if (picture?.pixels !== pixels) setPicture(drawing);
+  if (picture?.pixels !== pixels) setPicture(drawing, explainSoon);
 }
 
 export function refreshUnderstand() {
   mistakes = null;
-  if (picture) explain();
+  explainSoon();
 }
 
 async function showImage(number) {
@@ -60,26 +62,33 @@ async function showMistake() {
   }
 }
 
-function setPicture(next) {
+function setPicture(next, explainIt = explain) {
   picture = next;
   chosen = {};
   paintGrey(element("explained"), picture.pixels);
-  explain();
+  explainIt();
 }
 
 const explain = latestOnly(async () => {
   const shown = picture;
   try {
-    show(await ask("shares", { pixels: shown.pixels, ...chosen }), shown);
+    const shares = await ask("shares", { pixels: shown.pixels, ...chosen });
+    if (shares.reason) showNothing(shares.reason, shown);
+    else show(shares, shown);
   } catch (error) {
-    element("explained-note").textContent = shown.note;
-    for (const id of ["classes", "units", "channels", "unit-channels"]) element(id).replaceChildren();
-    for (const id of ["unit-sum", "class-sum"]) element(id).textContent = "";
-    element("class-title").textContent = "Why?";
-    element("class-sum").textContent = error.message;
+    showNothing(error.message, shown);
   }
   await showGradient(shown);
 });
+
+function showNothing(reason, { note }) {
+  chosen = {};
+  element("explained-note").textContent = note;
+  for (const id of ["classes", "units", "channels", "unit-channels", "unit-sum"]) element(id).replaceChildren();
+  element("class-title").textContent = "Why?";
+  element("unit-title").textContent = "Unit";
+  element("class-sum").textContent = reason;
+}
 
 function choose(part) {
   chosen = { ...chosen, ...part };
@@ -115,8 +124,8 @@ function show(shares, { note, label }) {
   showUnit(shares.unit);
 }
 
-function bars(values, name, kind) {
-  return largestOf(values, SHOWN).map((i) => ({
+function bars(values, name, kind, count = SHOWN) {
+  return largestOf(values, count).map((i) => ({
     key: i,
     label: `${name} ${i}`,
     values: [[values[i] ?? 0, kind]],
@@ -130,7 +139,7 @@ function showUnit(unit) {
   element("unit-sum").replaceChildren(
     sum("surprisal", [[unit.alpha, "−log α"], [unit.own, "−log x, its own input"], [inhibition, "inhibition"]], unit.surprisal, 3),
   );
-  showBars(element("unit-channels"), bars(unit.channels, "channel", "negative"));
+  showBars(element("unit-channels"), bars(unit.channels, "channel", "negative", SHOWN + 2));
 }
 
 // "name = part + part + …" with each part's name below its number.
