@@ -27,7 +27,9 @@ from synann_np.data import (
     normalise,
     read_idx,
     split_validation,
+    write_idx,
 )
+from synann_np.data.idx import read_idx_shape
 
 RNG = np.random.default_rng(7)
 
@@ -100,7 +102,7 @@ GOOD = idx_bytes(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
         (b"\x89PNG" + GOOD, "not an IDX file .*0x89504e47"),
         (b"\0\0\x0d\3" + GOOD[4:], "type 0x0d in 3 dimensions"),
         (b"\0\0\x08\0" + GOOD[4:], "in 0 dimensions"),
-        (b"\0\0\x08\4" + GOOD[4:], "in 4 dimensions"),
+        (b"\0\0\x08\5" + GOOD[4:], "in 5 dimensions"),
         (GOOD[:15], "truncated inside its header"),
         (GOOD[:-1], "truncated, 23 of 24 bytes"),
         (GOOD + b"\0", "trailing bytes after the 24"),
@@ -133,13 +135,21 @@ def test_a_file_that_is_missing_or_a_folder_is_refused_by_name(tmp_path):
 def test_a_header_that_promises_too_much_costs_no_memory(tmp_path, pack, shape):
     path = tmp_path / "liar"
     path.write_bytes(pack(struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape) + bytes(100)))
-    assert peak_memory(path, "truncated, 100 of") < 4e6
+    assert peak_memory(path, "(truncated, 100 of|bytes on disk promise)") < 4e6
 
 
 def test_a_gzip_bomb_costs_no_more_than_its_header_promises(tmp_path):
     path = tmp_path / "bomb"
     path.write_bytes(gzip.compress(struct.pack(">4BI", 0, 0, 8, 1, 10) + bytes(100_000_000), compresslevel=1))
     assert peak_memory(path, "trailing bytes after the 10") < 4e6
+
+
+@pytest.mark.parametrize("shape", [(300_000_000,), (2_000_000, 28, 28)])
+def test_a_gzip_bomb_that_keeps_its_promise_is_refused_before_it_is_unpacked(tmp_path, shape):
+    path = tmp_path / "bomb"
+    content = struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape) + bytes(10_000_000)
+    path.write_bytes(gzip.compress(content, compresslevel=1))
+    assert peak_memory(path, "bytes on disk promise .* which no real data set does") < 4e6
 
 
 def peak_memory(path, reason):
@@ -228,6 +238,52 @@ def test_thousands_of_damaged_files_give_the_right_array_or_are_refused(scratch,
             np.testing.assert_array_equal(read_idx(scratch), expected, strict=True)
     with capsys.disabled():
         print(f"\nIDX reader: inputs tried {tried}, refused {bad}, read right {tried - bad}, failures 0")
+
+
+# write_idx
+
+
+@pytest.mark.parametrize("name", ["a", "a.gz"])
+@pytest.mark.parametrize(
+    ("array", "dtype"),
+    [
+        (RNG.integers(0, 256, (5, 4, 3), dtype=np.uint8), "uint8"),
+        (RNG.integers(0, 256, (2, 3, 4, 5), dtype=np.uint8), "uint8"),
+        (np.array([0, 255, 7], "int64"), "uint8"),
+        (np.array([0, 256, 70000]), "int32"),
+        (np.array([-1, 3], "int16"), "int32"),
+        (np.asfortranarray(RNG.integers(0, 256, (5, 4), dtype=np.uint8))[::2], "uint8"),
+    ],
+)
+def test_what_is_written_is_read_again_and_the_same_array_gives_the_same_file(tmp_path, name, array, dtype):
+    write_idx(tmp_path / name, array)
+    result = read_idx(tmp_path / name)
+    np.testing.assert_array_equal(result, array)
+    assert result.dtype == dtype
+    assert result.flags.writeable
+    assert read_idx_shape(tmp_path / name) == array.shape
+    before = (tmp_path / name).read_bytes()
+    write_idx(tmp_path / name, array)
+    assert (tmp_path / name).read_bytes() == before
+    assert before[:2] == (b"\x1f\x8b" if name == "a.gz" else b"\0\0")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros(3), "expected integers, got float64; for pixels in 0..1"),
+        (np.zeros((0, 3), int), "at least one item"),
+        (np.int64(3), "1 to 4 dimensions"),
+        (np.zeros((1,) * 5, int), "1 to 4 dimensions"),
+        (np.array([2**31]), "more than 32 bits"),
+        (["a"], "expected integers"),
+    ],
+)
+def test_what_idx_cannot_hold_is_refused_and_the_old_file_is_kept(tmp_path, array, message):
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises((TypeError, ValueError), match=message):
+        write_idx(tmp_path / "a", array)
+    assert (tmp_path / "a").read_bytes() == b"old"
 
 
 # load_mnist

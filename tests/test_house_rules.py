@@ -63,7 +63,7 @@ LAZY = {
     "cupyx": {"distributed.nccl"},
     "matplotlib": set(FILES),
     "mpi4py": {"distributed.mpi"},
-    "PIL": {"programs.digits.photo_file"},
+    "PIL": {"data.image_folders", "programs.digits.photo_file"},
     "pooch": {"data.download"},
     "scipy": {"programs.ablation.report"},
     "threadpoolctl": {"fast.tune_process"},

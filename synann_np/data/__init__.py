@@ -1,7 +1,10 @@
 """Data sets: files to arrays, arrays to batches, images to other images."""
 
 from .batches import CLASSES, MEAN, STD, batches, class_counts, epoch_permutation, normalise, split_validation, to_input
-from .idx import DataError, read_idx
+from .data_error import DataError
+from .idx import read_idx, write_idx
+from .image_folders import class_names
+from .load import load_dataset, shape_and_classes
 from .mnist import SIDE, load_mnist
 
 __all__ = [
@@ -12,10 +15,14 @@ __all__ = [
     "DataError",
     "batches",
     "class_counts",
+    "class_names",
     "epoch_permutation",
+    "load_dataset",
     "load_mnist",
     "normalise",
     "read_idx",
+    "shape_and_classes",
     "split_validation",
     "to_input",
+    "write_idx",
 ]

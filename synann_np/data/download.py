@@ -6,7 +6,7 @@ Only for a package that was installed without the repository, which carries the 
 import gzip
 import hashlib
 
-from .idx import DataError
+from .data_error import DataError
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

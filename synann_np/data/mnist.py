@@ -1,9 +1,10 @@
-"""MNIST, or any data set in its format: the four IDX files as arrays."""
+"""MNIST: the four IDX files as arrays."""
 
 from pathlib import Path
 
+from .data_error import DataError
 from .download import fetch_mnist
-from .idx import REMEDY, DataError, read_idx
+from .idx_files import load_idx_files
 
 CLASSES = 10
 SIDE = 28
@@ -12,6 +13,8 @@ REPOSITORY_DATA = Path(__file__).resolve().parents[2] / "data" / "mnist"
 
 def load_mnist(directory=None):
     """Load the four files of MNIST, or of a data set in the same format (Fashion-MNIST, KMNIST).
+
+    For images of other sizes, or more classes, see load_dataset.
 
     Arguments:
         directory: folder with the files, named `train-images-idx3-ubyte` or `train-images.idx3-ubyte` (and
@@ -30,32 +33,4 @@ def load_mnist(directory=None):
     directory = Path(directory)
     if not directory.is_dir():
         raise DataError(f"{directory}: no such folder; choose the folder that holds the four MNIST files")
-    return (*_load_split(directory, "train"), *_load_split(directory, "t10k"))
-
-
-def _load_split(directory, split):
-    image_path = _find(directory, f"{split}-images-idx3-ubyte")
-    label_path = _find(directory, f"{split}-labels-idx1-ubyte")
-    images, labels = read_idx(image_path), read_idx(label_path)
-    if images.shape[1:] != (SIDE, SIDE):
-        raise DataError(f"{image_path}: shape {images.shape}, (N, {SIDE}, {SIDE}) is expected; {REMEDY}")
-    if labels.ndim != 1:
-        raise DataError(f"{label_path}: shape {labels.shape}, labels (N,) are expected; {REMEDY}")
-    if len(images) != len(labels):
-        raise DataError(
-            f"{label_path}: {len(labels)} labels for the {len(images)} images of {image_path.name}; "
-            "take both files from the same data set"
-        )
-    # Checked here, once: a wrong index raises nothing on a GPU.
-    if labels.max() >= CLASSES:
-        raise DataError(f"{label_path}: label {labels.max()}, 0..{CLASSES - 1} are expected; {REMEDY}")
-    return images, labels
-
-
-def _find(directory, name):
-    spellings = (name, name.replace("-idx", ".idx"))
-    names = [spelling + suffix for suffix in ("", ".gz") for spelling in spellings]
-    for candidate in names:
-        if (directory / candidate).is_file():
-            return directory / candidate
-    raise DataError(f"{directory}: none of {', '.join(names)} is there; put one of them into this folder")
+    return load_idx_files(directory, SIDE, CLASSES)
