@@ -378,7 +378,7 @@ def test_impossible_strengths_are_refused(strengths, message):
 
 def test_only_bytes_in_batches_are_augmented(images):
     augment = Augment(5, shift=1)
-    with pytest.raises(ValueError, match=r"uint8 images \(N, H, W\), got float32 \(6, 11, 9\)"):
+    with pytest.raises(ValueError, match=r"uint8 images \(N, H, W\) or \(N, C, H, W\), got float32 \(6, 11, 9\)"):
         augment(images.astype("float32"), 0)
     with pytest.raises(ValueError, match=r"got uint8 \(11, 9\)"):
         augment(images[0], 0)
@@ -389,3 +389,13 @@ def test_only_bytes_in_batches_are_augmented(images):
 def test_its_text_tells_the_settings():
     text = repr(Augment(5, shift=2, elastic=1.5))
     assert text == "Augment(seed=5, shift=2, rotate=0.0, scale=0.0, shear=0.0, elastic=1.5, smoothness=5.0)"
+
+
+def test_the_channels_of_a_picture_move_together():
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (5, 3, 11, 9)).astype("uint8")
+    augment = Augment(4, shift=2, rotate=20, scale=0.1, shear=0.1, elastic=1)
+    moved = augment(images, step=7, first_row=2)
+    assert moved.shape == images.shape
+    for c in range(3):
+        np.testing.assert_array_equal(moved[:, c], augment(images[:, c], step=7, first_row=2))

@@ -78,7 +78,7 @@ def test_what_is_no_model_is_one_line_and_exit_code_2(tmp_path, capsys, name):
 def test_evaluate_prints_accuracy_and_confusion_and_draws_the_worst(tmp_path, capsys, monkeypatch):
     images, labels = (a[:500] for a in load_mnist()[2:])
     main = script("evaluate")
-    monkeypatch.setitem(main.__globals__, "load_mnist", lambda directory: (images, labels, images, labels))
+    monkeypatch.setitem(main.__globals__, "load_dataset", lambda directory: (images, labels, images, labels))
     assert main([str(MODEL), "--out", str(tmp_path / "e.png")]) == 0
     lines = capsys.readouterr().out.splitlines()
     right = int(lines[0].partition("Accuracy: ")[2].partition("/")[0])

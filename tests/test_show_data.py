@@ -84,7 +84,7 @@ def test_the_script_runs_from_the_command_line_without_a_display_or_pyplot(folde
 
     bad = run(SCRIPT, "--data-dir", "nothing")
     assert bad.returncode == 2
-    assert bad.stderr == "show_data: nothing: no such folder; choose the folder that holds the four MNIST files\n"
+    assert bad.stderr == "show_data: nothing: no such folder; choose the folder that holds the data set\n"
 
 
 def test_the_picture_shows_the_first_samples_of_each_class_in_its_row(tmp_path, monkeypatch):

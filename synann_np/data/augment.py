@@ -49,8 +49,9 @@ class Augment:
         smoothness: of the elastic field, pixels, ≥ 1.
 
     augment(images, step, first_row=0)
-        images: (N, H, W) uint8, of either backend. step: int ≥ 0. first_row: where images begin, if they are a part
-        of a batch. Returns (N, H, W) uint8 on the same backend, a new array unless every strength is 0. Nothing is
+        images: (N, H, W) or (N, C, H, W) uint8, of either backend. step: int ≥ 0. first_row: where images begin, if
+        they are a part of a batch. Returns uint8 of the same shape on the same backend, a new array unless every
+        strength is 0. The channels of a picture move together. Nothing is
         copied to the host or waited for. Two backends round products and sines differently: now and then a pixel
         differs by one level.
 
@@ -75,19 +76,23 @@ class Augment:
         return f"Augment({', '.join(f'{name}={getattr(self, name)}' for name in names)})"
 
     def __call__(self, images, step, first_row=0):
-        if images.ndim != 3 or images.dtype != "uint8":
-            raise ValueError(f"Augment needs uint8 images (N, H, W), got {images.dtype} {images.shape}")
+        if images.ndim not in (3, 4) or images.dtype != "uint8":
+            raise ValueError(
+                f"Augment needs uint8 images (N, H, W) or (N, C, H, W), got {images.dtype} {tuple(images.shape)}"
+            )
         if step < 0 or first_row < 0:
             raise ValueError(f"Augment: step and first_row count from 0, got {step} and {first_row}")
         if not any((self.shift, self.rotate, self.scale, self.shear, self.elastic)):
             return images
-        N, H, W = images.shape
-        basis = self._basis(images)
+        channels = [images] if images.ndim == 3 else [images[:, c] for c in range(images.shape[1])]
+        first, (N, H, W) = channels[0], channels[0].shape
+        basis = self._basis(first)
         coefficients = array_module(images).concatenate(
-            [self._affine(images, step, first_row), self._nodes(images, step, first_row, len(basis) - 3)], axis=2
+            [self._affine(first, step, first_row), self._nodes(first, step, first_row, len(basis) - 3)], axis=2
         )
         source = (coefficients.reshape(2 * N, len(basis)) @ basis).reshape(2, N, H, W)
-        return sample(images, source[0], source[1])
+        moved = [sample(channel, source[0], source[1]) for channel in channels]  # all of them in the same way
+        return moved[0] if images.ndim == 3 else array_module(images).stack(moved, axis=1)
 
     def _affine(self, images, step, first_row):
         """Coefficients of 1, x, y in the source: (2, N, 3)."""

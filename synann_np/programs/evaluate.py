@@ -7,7 +7,7 @@ synann evaluate runs/mine/best.safetensors [--data-dir DIR] [--split test|train]
 import numpy as np
 
 from .. import fast
-from ..data import load_mnist
+from ..data import load_dataset
 from ..storage.checkpoint import CheckpointError, load
 from .command_line import Parser, add_backend, path, png_path
 from .digits.classify import confusion_matrix, probabilities, worst_mistakes
@@ -22,7 +22,7 @@ def main(argv=None, prog="evaluate"):
     parser.add_argument(
         "model", nargs="?", type=path, default=MODEL, help="a .safetensors file (default: the model of the package)"
     )
-    parser.add_argument("--data-dir", type=path, help="folder with four files in MNIST's format (default: MNIST)")
+    parser.add_argument("--data-dir", type=path, help="folder or .npz file of the data set (default: MNIST)")
     parser.add_argument("--split", choices=("test", "train"), default="test", help="which images (default: test)")
     parser.add_argument("--out", type=png_path, default="evaluation.png", help="the picture (default: %(default)s)")
     add_backend(parser)
@@ -33,7 +33,7 @@ def main(argv=None, prog="evaluate"):
 def evaluate(args):
     """Print the results and draw the picture."""
     model = load(args.model, args.backend)
-    data = load_mnist(args.data_dir)
+    data = load_dataset(args.data_dir)
     images, labels = data[:2] if args.split == "train" else data[2:]
     labels = labels.astype("int64")
     probs = with_progress(fast.compile(model), images)
@@ -48,7 +48,8 @@ def evaluate(args):
     print(table(confusion))
     worst = worst_mistakes(labels, probs)
     titles = [f"{labels[n]} → {predicted[n]} ({probs[n, predicted[n]]:.0%})" for n in worst]
-    evaluation_picture(confusion, images[worst], titles, args.out)
+    shown = images[worst] if images.ndim in (3, 4) else images[:0]  # rows of a table cannot be drawn
+    evaluation_picture(confusion, shown, titles, args.out)
     print(f"Confusion matrix and worst mistakes: {args.out}")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..data import DataError, load_mnist, normalise
 from ..mathematics.explain import class_shares
 from ..storage.checkpoint import CheckpointError, load
+from ..training.data_set import scaling
 from .command_line import Parser, path, png_path
 from .digits.digit_image import to_mnist
 from .digits.photo_file import read_photo
@@ -40,7 +41,7 @@ def explain(args):
     model = load(args.model)
     image, name = read_image(args)
     try:
-        shares = class_shares(model, normalise(image[None], model.dtype))
+        shares = class_shares(model, normalise(image[None], model.dtype, *scaling(model)))
     except ValueError as error:  # a model of other layers
         raise CheckpointError(f"{args.model}: {error}") from error
     print("\n".join(describe(shares)))

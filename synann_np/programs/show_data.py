@@ -3,7 +3,7 @@
 synann data [--data-dir DIR] [--out samples.png]
 """
 
-from ..data import class_counts, load_mnist
+from ..data import DataError, class_counts, load_dataset, shape_and_classes
 from .command_line import Parser, path, png_path
 from .pictures.samples import sample_grid
 from .process import status_of
@@ -12,7 +12,7 @@ from .process import status_of
 def main(argv=None, prog="show_data"):
     """The program. Returns: its exit status."""
     parser = Parser(__doc__, prog)
-    parser.add_argument("--data-dir", type=path, help="folder with four files in MNIST's format (default: MNIST)")
+    parser.add_argument("--data-dir", type=path, help="folder or .npz file of the data set (default: MNIST)")
     parser.add_argument("--out", type=png_path, default="samples.png", help="the picture (default: %(default)s)")
     args = parser.parse_args(argv)
     return status_of(prog, show_data, args)
@@ -20,9 +20,12 @@ def main(argv=None, prog="show_data"):
 
 def show_data(args):
     """Draw the samples and print the table."""
-    train_images, train_labels, _, test_labels = load_mnist(args.data_dir)
+    data = load_dataset(args.data_dir)
+    (train_images, train_labels, _, test_labels), (_, classes) = data, shape_and_classes(data)
+    if train_images.ndim not in (3, 4):
+        raise DataError(f"{args.data_dir}: rows of shape {train_images.shape[1:]}, which are no images to draw")
     sample_grid(train_images, train_labels, args.out)
-    print(table(class_counts(train_labels), class_counts(test_labels)))
+    print(table(class_counts(train_labels, classes), class_counts(test_labels, classes)))
     print(f"Samples: {args.out}")
 
 

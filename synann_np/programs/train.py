@@ -1,4 +1,4 @@
-"""Train SynaNN, or another network, on MNIST or on any data set in its format.
+"""Train SynaNN, or another network, on MNIST or on a data set of yours.
 
 synann train --recipe quick           99 % in seconds
 synann train                          20 epochs of the published network
@@ -16,9 +16,9 @@ import numpy as np
 
 from .. import fast
 from ..backend import get_backend
-from ..data import DataError, load_mnist, split_validation
+from ..data import DataError, class_names, load_dataset, shape_and_classes, split_validation
 from ..distributed import communicator
-from ..models import MODELS
+from ..models import MODELS, normalized
 from ..storage.atomic_file import write_atomically
 from ..train import fit
 from ..version import __version__
@@ -67,13 +67,16 @@ def train(args, prog, comm):
 
 def _train(args, prog, comm):
     backend = get_backend(args.backend)
-    data = load_mnist(args.data_dir)
+    data = load_dataset(args.data_dir)
     train_set, test_set, watched, test_name = data[:2], data[2:], data[2:], "Test"
     if args.validation:
         train_set, watched = split_validation(*train_set, args.validation)
         test_name = "Validation"
     args.threads = threads_of_run(args, comm)
-    model = MODELS[args.model](args.seed, args.dtype, backend)
+    in_shape, classes = shape_and_classes(data)
+    model = MODELS[args.model](args.seed, args.dtype, backend, in_shape=in_shape, classes=classes)
+    if args.normalize:
+        model = normalized(model, train_set[0])
     check_batches(model, len(train_set[0]), args.batch_size)
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
     optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
@@ -115,10 +118,12 @@ def _train(args, prog, comm):
         if args.resume is None:
             saver.start()
         print("\n".join(describe_settings(args)))
+        if names := args.data_dir and class_names(args.data_dir):
+            print("Classes:", *(f"{k} {name}" for k, name in enumerate(names)))
         print("\n".join(describe_division(comm, args, batches_per_epoch)))
         step, finished = share_state(comm, model, optimizer, tools.average, saver)
         records = Leading(run(step=step, finished=finished), comm, stop)
-        unread = follow(records, saver, stop, test_name, args)
+        unread = follow(records, saver, stop, test_name, args, classes)
         records.end()
         saved = saver.save_if_new()
         stopped_early = out_of_patience(saver.finished, saver.best_epoch, args.patience)

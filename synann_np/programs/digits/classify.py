@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from ...data import batches
 from ...storage.safetensors_file import CheckpointError
+from ...train import outputs
 
 
 def probabilities(model, images, batch_size=1000):
     """The model's probability of every class, in evaluation mode.
 
     Arguments:
-        model: Sequential, x (N, 1, 28, 28) -> log probabilities (N, K).
-        images: (N, 28, 28) uint8, host array, light on dark as MNIST has them.
+        model: Sequential, x (N, ...) -> log probabilities (N, K).
+        images: (N, ...), host array, as the model was trained on: of digits (N, 28, 28) uint8, light on dark.
         batch_size: pictures at a time.
 
     Returns: (N, K) float64, host array.
@@ -19,16 +19,12 @@ def probabilities(model, images, batch_size=1000):
     Raises: CheckpointError: the model does not take such pictures, or does not give probabilities (wrong model, or
         weights that are not finite).
     """
-    labels = np.zeros(len(images), "int64")  # unused, but a batch has them
-    found = []
-    for x, _ in batches(images, labels, batch_size, dtype=model.dtype):
-        try:
-            with np.errstate(all="ignore"):
-                log_probs, _ = model.forward(model.backend.asarray(x))
-                found.append(np.exp(model.backend.to_host(log_probs).astype("float64")))
-        except (ArithmeticError, TypeError, ValueError) as error:
-            raise CheckpointError(f"the model cannot classify pictures of 28×28 pixels ({error})") from error
-    found = np.concatenate(found)
+    try:
+        with np.errstate(all="ignore"):
+            found = np.exp(outputs(model, images, batch_size).astype("float64"))
+    except (ArithmeticError, TypeError, ValueError) as error:
+        size = "×".join(map(str, images.shape[1:]))
+        raise CheckpointError(f"the model cannot classify pictures of {size} pixels ({error})") from error
     if found.ndim != 2 or not np.allclose(found.sum(axis=1), 1, atol=1e-3):
         raise CheckpointError("the model gives no probabilities: not a classifier, or its weights are not finite")
     return found

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ...storage.png_file import drawable, own_settings, write_png
+from .pixels import to_pixels
 
 MOST = 200  # pictures in one file
 
@@ -14,7 +15,7 @@ def digit_sheet(images, titles, path):
     """Draw digits with a title each, ten a row; of more than 200 the first 200.
 
     Arguments:
-        images: (N, 28, 28) uint8, N ≥ 1. titles: N strings.
+        images: (N, H, W) or (N, C, H, W), N ≥ 1. titles: N strings.
         path: the PNG file, replaced when the new one is complete.
 
     Raises: OSError if the file cannot be written.
@@ -47,6 +48,7 @@ def evaluation_picture(confusion, images, titles, path):
 
 
 def _draw_digits(figure, images, titles, rows, columns):
+    images = to_pixels(images) if len(images) else images
     for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.set_axis_off()
         if number < len(images):

@@ -15,7 +15,7 @@ Warning: the accuracy is still at chance after one epoch. The usual causes: a le
 dead) or far too low, images and labels that do not belong together, or data that are not scaled like MNIST."""
 
 
-def follow(run, saver, stop, test_name, args):
+def follow(run, saver, stop, test_name, args, classes=10):
     """Show and save the records of a run, until it ends, has lost its patience, got a signal, or nobody reads its log.
 
     Returns: whether nobody reads it.
@@ -36,7 +36,7 @@ def follow(run, saver, stop, test_name, args):
             if isinstance(record, EvalRecord):
                 seconds = (time.perf_counter() - started) / (record.epoch - finished_before)
                 tqdm.write(time_left(seconds, record.epoch, epochs), file=sys.stdout)
-                if record.epoch == 1 and at_chance(record):
+                if record.epoch == 1 and at_chance(record, classes):
                     tqdm.write(CHANCE_WARNING, file=sys.stderr)
             saver.after(record)
             failure = take_failure()

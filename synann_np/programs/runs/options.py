@@ -12,7 +12,7 @@ from .recipes import recipe_names
 
 # What the numbers of a run depend on, and what a resumed run takes over beside them.
 HYPERPARAMETERS = (
-    "model", "batch_size", "test_batch_size", "optimizer", "lr", "momentum", "nesterov", "weight_decay",
+    "model", "normalize", "batch_size", "test_batch_size", "optimizer", "lr", "momentum", "nesterov", "weight_decay",
     "decay_vectors", "schedule", "warmup", "step_size", "gamma", "label_smoothing", "clip", "ema", "augment",
     "plain_epochs", "seed", "log_interval", "validation", "engine", "chunks",
 )  # fmt: skip
@@ -20,7 +20,7 @@ TAKEN_OVER = (
     *HYPERPARAMETERS, "dtype", "backend", "epochs", "patience", "keep", "data_dir", "save_every", "recipe",
 )  # fmt: skip
 OF_ONE_CALL = ("resume", "overwrite", "accept_changes", "distributed")
-SWITCHES = ("nesterov", "decay_vectors")  # --nesterov and --no-nesterov
+SWITCHES = ("normalize", "nesterov", "decay_vectors")  # --nesterov and --no-nesterov
 CHUNKS = 8  # with --distributed mpi
 # What each optimiser takes where nothing is given.
 DEFAULTS = {
@@ -49,6 +49,8 @@ def make_parser(description, prog=None, exit_on_error=True):
 def _add_training(add):
     switch = argparse.BooleanOptionalAction
     add("--model", choices=tuple(MODELS), default="synann", help="network to train (default: synann)")
+    add("--normalize", action=switch, default=False,
+        help="measure mean and scale of the training data and save them in the model (default: off)")
     add("--epochs", type=count, default=20, help="passes over the training images (default: 20)")
     add("--batch-size", type=count, default=100, help="training images per step (default: 100)")
     add("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", help="update rule (default: sgd)")
@@ -80,7 +82,8 @@ def _add_training(add):
     add("--seed", type=whole, default=5, help="seed of weights, order, dropout and augmentation (default: 5)")
     add("--test-batch-size", type=count, default=1000, help="test images per batch of the evaluation (default: 1000)")
     add("--log-interval", type=count, default=100, help="log every N batches (default: 100)")
-    add("--data-dir", type=path, help="folder with four files in MNIST's format (the repository's MNIST)")
+    add("--data-dir", type=path,
+        help="folder of IDX files, of pictures by class, or with a .npz file (default: MNIST)")
 
 
 def _add_run(add):
