@@ -77,6 +77,8 @@ def fit(
     """
     _check_options(loss, tools, batch_size=batch_size, test_batch_size=test_batch_size, log_interval=log_interval)
     train_set = check_data_set(model, train_set, loss, "fit: train_set", batch_size)
+    if train_set.weights is not None and hasattr(model, "batches"):
+        raise ValueError("fit: sample weights cannot be divided over processes; train on one")
     check_last_batch(model, train_set, batch_size)
     if test_set is not None:
         test_set = check_data_set(model, test_set, loss, "fit: test_set", test_batch_size)
