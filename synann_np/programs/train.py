@@ -16,9 +16,8 @@ import numpy as np
 
 from .. import fast
 from ..backend import get_backend
-from ..data import DataError, class_names, load_dataset, shape_and_classes, split_validation
+from ..data import DataError, class_names, load_dataset, split_validation
 from ..distributed import communicator
-from ..models import MODELS, normalized
 from ..storage.atomic_file import write_atomically
 from ..train import fit
 from ..version import __version__
@@ -30,7 +29,7 @@ from .runs.folder import RunFolder
 from .runs.identity import run_identity
 from .runs.log import announce_stop, command, complain, continuation, follow
 from .runs.options import HYPERPARAMETERS
-from .runs.parts import make_optimizer, make_tools, schedule_epochs
+from .runs.parts import make_model, make_optimizer, make_tools, schedule_epochs
 from .runs.ranks import Leading, describe_division, divided, follow_first, share_state, silent
 from .runs.save_interval import to_interval
 from .runs.saver import RunSaver
@@ -73,10 +72,7 @@ def _train(args, prog, comm):
         train_set, watched = split_validation(*train_set, args.validation)
         test_name = "Validation"
     args.threads = threads_of_run(args, comm)
-    in_shape, classes = shape_and_classes(data)
-    model = MODELS[args.model](args.seed, args.dtype, backend, in_shape=in_shape, classes=classes)
-    if args.normalize:
-        model = normalized(model, train_set[0])
+    model, classes = make_model(args, backend, data, train_set[0])
     check_batches(model, len(train_set[0]), args.batch_size)
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
     optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)

@@ -1,6 +1,8 @@
-"""From the arguments of a run to its optimiser, its schedule and its tools."""
+"""From the arguments of a run to its network, its optimiser, its schedule and its tools."""
 
+from ...data import shape_and_classes
 from ...data.augment import Augment
+from ...models import MODELS, normalized
 from ...optim import SGD, Adam, AdamW
 from ...training.schedules import constant, cosine, one_cycle, step_decay, warm_up
 from ...training.tools import TrainingTools
@@ -9,6 +11,13 @@ from ...training.weight_average import WeightAverage
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 SCHEDULES = ("constant", "step", "cosine", "one_cycle")
 STRENGTHS = ("shift", "rotate", "scale", "shear", "elastic", "smoothness")
+
+
+def make_model(args, backend, data, train_images):
+    """The network of args.model for a data set, as load_dataset gives it, and the number of classes."""
+    in_shape, classes = shape_and_classes(data)
+    model = MODELS[args.model](args.seed, args.dtype, backend, in_shape=in_shape, classes=classes)
+    return normalized(model, train_images) if args.normalize else model, classes
 
 
 def make_optimizer(args):
