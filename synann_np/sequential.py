@@ -1,6 +1,7 @@
 """A model as a list of named layers: forward keeps each layer's cache, backward walks them in reverse."""
 
 from .backend import get_backend
+from .summary import summarize
 
 
 class Sequential:
@@ -93,6 +94,19 @@ class Sequential:
             dy, layer_grads = layer.backward(dy, cache)
             grads |= {f"{name}.{key}": g for key, g in layer_grads.items()}
         return dy, grads
+
+    def summary(self, in_shape):
+        """What the model is made of: layers, nested ones too, output shapes, parameters, multiplications, memory.
+
+        One example of zeros is computed, in evaluation mode.
+
+        Arguments: in_shape: of one example, without the batch axis, such as (1, 28, 28).
+
+        Returns: Summary; print it, or leave it at the end of a notebook's cell.
+
+        Raises: TypeError if in_shape is no tuple of integers, ValueError naming the layer that does not take its input.
+        """
+        return summarize(self, in_shape)
 
     def state_dict(self):
         """dict name -> copy on the host of every parameter and buffer."""

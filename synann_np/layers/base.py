@@ -1,5 +1,7 @@
 """What all layers share: the two dicts, and checks of arguments, inputs and gradients whose messages teach."""
 
+import math
+
 import numpy as np
 
 from .. import arguments
@@ -35,6 +37,14 @@ class Layer:
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config.items())})"
+
+    def multiplications(self, x_shape, y_shape):
+        """Products of a weight and an input that one example takes, for Sequential.summary.
+
+        Every matrix (or kernel) of the layer is used once for each place of y; elementwise work is not counted.
+        """
+        places = math.prod(y_shape[1:])
+        return sum(p.size * places // p.shape[0] for p in self.params.values() if p.ndim > 1)
 
     def integer(self, name, least=1):
         """The constructor's argument of that name, checked: an integer of `least` or more.

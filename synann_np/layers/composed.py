@@ -12,6 +12,10 @@ class Composed(Layer):
     Attributes: parts, dict prefix -> layer.
     """
 
+    def multiplications(self, x_shape, y_shape):
+        """As Layer's, where every matrix is used once."""
+        return sum(p.size for p in self.params.values() if p.ndim > 1)
+
     def add_parts(self, parts):
         """Take over the arrays of the parts (dict prefix -> layer)."""
         self.parts = parts

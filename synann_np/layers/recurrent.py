@@ -35,6 +35,10 @@ class Recurrent(Layer):
         if x.shape[1] < 1:
             raise ValueError(f"{self}: expected one step or more, got input {tuple(x.shape)}")
 
+    def multiplications(self, x_shape, y_shape):
+        """As Layer's, where every matrix is used once a step."""
+        return x_shape[1] * sum(p.size for p in self.params.values() if p.ndim > 1)
+
     def steps_of(self, x):
         """x as (T, N, input_size), contiguous, so that T N rows can be multiplied as one matrix."""
         self.check_sequences(x)
