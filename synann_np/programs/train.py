@@ -16,13 +16,13 @@ import numpy as np
 
 from .. import fast
 from ..backend import get_backend
-from ..data import DataError, class_names, load_dataset, split_validation
+from ..data import DataError, load_dataset, split_validation
 from ..distributed import communicator
 from ..storage.atomic_file import write_atomically
 from ..train import fit
 from ..version import __version__
 from .process import status_of
-from .runs.arguments import describe_settings, parse_arguments, to_json
+from .runs.arguments import describe_classes, describe_settings, parse_arguments, to_json
 from .runs.engine import runner, threads_of_run
 from .runs.finish import draw_curves, print_final_test
 from .runs.folder import RunFolder
@@ -113,9 +113,7 @@ def _train(args, prog, comm):
         write_atomically(folder.settings, to_json(args, **versions).encode())
         if args.resume is None:
             saver.start()
-        print("\n".join(describe_settings(args)))
-        if names := args.data_dir and class_names(args.data_dir):
-            print("Classes:", *(f"{k} {name}" for k, name in enumerate(names)))
+        print("\n".join([*describe_settings(args), *describe_classes(args.data_dir)]))
         print("\n".join(describe_division(comm, args, batches_per_epoch)))
         step, finished = share_state(comm, model, optimizer, tools.average, saver)
         records = Leading(run(step=step, finished=finished), comm, stop)
