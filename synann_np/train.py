@@ -1,6 +1,5 @@
 """The training loop. It prints nothing: it yields records, and whoever iterates shows or stores them."""
 
-import inspect
 import math
 from contextlib import nullcontext
 from dataclasses import replace
@@ -9,6 +8,7 @@ from functools import partial
 from . import arguments
 from .data import batches, epoch_permutation
 from .losses import nll_loss
+from .training.check_options import check_options
 from .training.clipping import clip_grad_norm
 from .training.data_set import check_data_set, check_last_batch, scaling
 from .training.evaluation import evaluate, evaluate_set, outputs, predict, predict_proba
@@ -75,7 +75,13 @@ def fit(
     Raises: TypeError, ValueError at the call, before anything is trained: data that are not as above. NonFiniteLoss at
         a record whose loss is NaN or infinite; on the host at the first batch with NaN.
     """
-    _check_options(loss, tools, batch_size=batch_size, test_batch_size=test_batch_size, log_interval=log_interval)
+    check_options(loss, metrics, tools)
+    for name, value in {
+        "batch_size": batch_size,
+        "test_batch_size": test_batch_size,
+        "log_interval": log_interval,
+    }.items():
+        arguments.integer("fit", name, value)
     train_set = check_data_set(model, train_set, loss, "fit: train_set", batch_size)
     if train_set.weights is not None and hasattr(model, "batches"):
         raise ValueError("fit: sample weights cannot be divided over processes; train on one")
@@ -178,13 +184,6 @@ def gradients(model, x, labels, step, loss=nll_loss):
 def at_chance(record, classes=10):
     """Whether the accuracy of an EvalRecord is no better than guessing: up to half as much again, 5 % at most."""
     return record.accuracy < 1 / classes + min(0.5 / classes, 0.05)
-
-
-def _check_options(loss, tools, **counts):
-    for name, value in counts.items():
-        arguments.integer("fit", name, value)
-    if tools.label_smoothing and "label_smoothing" not in inspect.signature(loss).parameters:
-        raise ValueError(f"fit: label_smoothing {tools.label_smoothing}, but the loss has no such argument")
 
 
 def _to_float(model, scalar):

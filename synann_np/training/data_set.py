@@ -34,6 +34,10 @@ def check_data_set(model, data_set, loss, name, batch_size):
 
     Raises: TypeError, ValueError naming the array, what is wrong and what to do.
     """
+    if not isinstance(data_set, tuple | list) or len(data_set) not in (2, 3):
+        raise TypeError(
+            f"{name}: expected a pair (x, targets), or (x, targets, weights), got {type(data_set).__name__}"
+        )
     x, targets, *weights = data_set
     x = as_numbers(x, f"{name}: x", model.backend)
     y = first_outputs(model, x, name, batch_size)

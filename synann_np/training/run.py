@@ -10,8 +10,9 @@ class Run:
     """
 
     def __init__(self, records, callbacks=()):
-        self.records, self.callbacks = records, tuple(callbacks)
         self.begun = self.over = False
+        self.records = records
+        self.callbacks = (callbacks,) if callable(callbacks) else tuple(callbacks)
 
     def __iter__(self):
         return self

@@ -185,3 +185,28 @@ def test_callbacks_refuse_what_is_not_there():
         BestEpoch().restore()
     with pytest.raises(ValueError, match="patience"):
         EarlyStopping(0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "nll"}, "loss to be a function such as nll_loss, got 'nll'"),
+        ({"metrics": [accuracy]}, "metrics to be a dict of functions"),
+        ({"metrics": {"accuracy": 1}}, "metrics to be a dict of functions"),
+    ],
+)
+def test_what_is_no_function_is_refused_before_training(options, message):
+    with pytest.raises(TypeError, match=message):
+        fit(model_ending_with(LogSoftmax()), SGD(0.1), table(), None, 1, **options)
+
+
+@pytest.mark.parametrize("data_set", [table()[0], (table()[0],), None, iter(table())])
+def test_a_data_set_is_a_pair(data_set):
+    with pytest.raises(TypeError, match=r"fit: train_set: expected a pair \(x, targets\)"):
+        fit(model_ending_with(LogSoftmax()), SGD(0.1), data_set, None, 1)
+
+
+def test_a_single_callback_needs_no_list():
+    seen = []
+    records = list(fit(model_ending_with(LogSoftmax()), SGD(0.1), table(), table(1), 1, callbacks=seen.append))
+    assert seen == records

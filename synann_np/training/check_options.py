@@ -1,0 +1,17 @@
+"""Checks of the functions that `fit` is given, before anything is trained."""
+
+import inspect
+
+
+def check_options(loss, metrics, tools):
+    """Refuse what would fail only after the first step or the first epoch.
+
+    Raises: TypeError: a loss that is no function, metrics that are no dict of functions. ValueError: label smoothing
+        with a loss that takes none.
+    """
+    if not callable(loss):
+        raise TypeError(f"fit: expected loss to be a function such as nll_loss, got {loss!r:.80}")
+    if metrics is not None and not (isinstance(metrics, dict) and all(map(callable, metrics.values()))):
+        raise TypeError(f"fit: expected metrics to be a dict of functions, {{'top 3': top_k(3)}}, got {metrics!r:.80}")
+    if tools.label_smoothing and "label_smoothing" not in inspect.signature(loss).parameters:
+        raise ValueError(f"fit: label_smoothing {tools.label_smoothing}, but the loss has no such argument")
