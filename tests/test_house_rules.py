@@ -55,7 +55,16 @@ MAY_IMPORT = {
 }
 
 # Layers do not import each other, except for those made of other layers.
-SHARED_BY_LAYERS = {"layers.base", "layers.composed", "layers.initializers", "layers.logistic", "layers.recurrent"}
+SHARED_BY_LAYERS = {
+    "layers.along_axis",
+    "layers.base",
+    "layers.composed",
+    "layers.initializers",
+    "layers.logistic",
+    "layers.recurrent",
+    "layers.standardise",
+    "layers.windows",
+}
 MADE_OF_LAYERS = {"layers", "layers.synapse_rnn", "layers.synapse_tensor"}
 
 # What is not NumPy is imported inside the function that needs it: the library, and which modules may do so.

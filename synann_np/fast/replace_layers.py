@@ -85,6 +85,7 @@ def _twin(chain, threads, wants_dx):
     if (
         kinds[0] is Conv2d
         and first.stride == (1, 1)
+        and _is_dense(first)
         and all(p < k for p, k in zip(first.padding, first.kernel_size, strict=True))
     ):
         return 1, FastConv2d(first, threads, wants_dx)
@@ -93,6 +94,7 @@ def _twin(chain, threads, wants_dx):
         return 1 + relu, FastBatchNorm(first, relu, threads)
     if (
         kinds[0] is MaxPool2d
+        and _has_only_whole_windows(first)
         and first.stride == first.kernel_size
         and first.kernel_size[0] * first.kernel_size[1] <= WINDOW
     ):
@@ -110,7 +112,16 @@ def _can_be_one(conv, pool):
     """Whether convolution, pooling and relu fit ConvPoolReLU."""
     KH, KW = conv.kernel_size
     plain = conv.stride == (1, 1) and conv.padding == (0, 0) and pool.kernel_size == pool.stride == (2, 2)
-    return plain and KH * KW <= LARGEST_KERNEL
+    return plain and _is_dense(conv) and _has_only_whole_windows(pool) and KH * KW <= LARGEST_KERNEL
+
+
+def _is_dense(conv):
+    """Whether every filter sees every channel, without gaps, and the border is as wide on both sides."""
+    return conv.groups == 1 and conv.dilation == (1, 1) and all(before == after for before, after in conv.border)
+
+
+def _has_only_whole_windows(pool):
+    return pool.padding == (0, 0) and pool.dilation == (1, 1) and not pool.ceil_mode
 
 
 def report(model):

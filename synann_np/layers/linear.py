@@ -7,7 +7,8 @@ from .initializers import fan_in_uniform
 class Linear(Layer):
     """y_nf = Σ_c weight_fc x_nc + bias_f
 
-    x (N, C), y (N, F), weight (F, C), bias (F,), with C = in_features, F = out_features.
+    x (N, C), y (N, F), weight (F, C), bias (F,), with C = in_features, F = out_features. x may have more axes,
+    (N, ..., C): then n runs over all of them but the last, and y is (N, ..., F).
 
     Backward, by the chain rule from dy_nf = ∂L/∂y_nf:
 
@@ -15,8 +16,8 @@ class Linear(Layer):
         dbias_f    = Σ_n dy_nf              since ∂y_nf/∂bias_f = 1
         dx_nc      = Σ_f dy_nf weight_fc    since ∂y_nf/∂x_nc = weight_fc
 
-    Raises: ValueError, TypeError if C or F is no integer >= 1, if x is not (N, C) or dy not (N, F), or if one of them
-    is not of the weights' dtype.
+    Raises: ValueError, TypeError if C or F is no integer >= 1, if x is not (N, ..., C) or dy not like y, or if one of
+    them is not of the weights' dtype.
     """
 
     def __init__(self, in_features, out_features, bias=True, *, rng=None, dtype="float32", backend="numpy"):
@@ -28,17 +29,19 @@ class Linear(Layer):
         }
 
     def forward(self, x, train=False):
-        self.check_input(x, "N", self.in_features)
-        y = x @ self.params["weight"].T  # (N, F)
+        self.check_input(x, "N", ..., self.in_features)
+        rows = x.reshape(-1, self.in_features)  # (N, C)
+        y = rows @ self.params["weight"].T  # (N, F)
         if "bias" in self.params:
             y = y + self.params["bias"]
-        return y, x
+        return y.reshape(*x.shape[:-1], self.out_features), (rows, x.shape)
 
     def backward(self, dy, cache):
-        x = cache
-        self.check_gradient(dy, (len(x), self.out_features))
+        x, x_shape = cache
+        self.check_gradient(dy, (*x_shape[:-1], self.out_features))
+        dy = dy.reshape(-1, self.out_features)
         grads = {"weight": dy.T @ x}  # (F, C)
         if "bias" in self.params:
             grads["bias"] = dy.sum(axis=0)
         dx = dy @ self.params["weight"]  # (N, C)
-        return dx, grads
+        return dx.reshape(x_shape), grads

@@ -1,11 +1,11 @@
-"""Logarithm of the softmax over the last axis."""
+"""Logarithm of the softmax along an axis."""
 
 from ..backend import array_module
-from .base import Layer
+from .along_axis import AlongAxis
 
 
-class LogSoftmax(Layer):
-    """y_i = x_i − log Σ_k e^{x_k} over the last axis
+class LogSoftmax(AlongAxis):
+    """y_i = x_i − log Σ_k e^{x_k} along `axis`, the last unless given
 
     x (..., K), y the same. The maximum m of each row is taken out of the sum, log Σ e^{x_k} = m + log Σ e^{x_k − m}:
     no exponential overflows, and the sum is at least 1, so the logarithm is finite.
@@ -16,13 +16,13 @@ class LogSoftmax(Layer):
     """
 
     def forward(self, x, train=False):
-        self.check_input(x, ..., "K")
+        self.check_axis(x)
         xp = array_module(x)
-        z = x - x.max(axis=-1, keepdims=True)
-        y = z - xp.log(xp.exp(z).sum(axis=-1, keepdims=True))
+        z = x - x.max(axis=self.axis, keepdims=True)
+        y = z - xp.log(xp.exp(z).sum(axis=self.axis, keepdims=True))
         return y, y
 
     def backward(self, dy, cache):
         y = cache
         self.check_gradient(dy, y.shape, y.dtype)
-        return dy - array_module(y).exp(y) * dy.sum(axis=-1, keepdims=True), {}
+        return dy - array_module(y).exp(y) * dy.sum(axis=self.axis, keepdims=True), {}

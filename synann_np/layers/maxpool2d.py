@@ -2,60 +2,73 @@
 
 from ..backend import array_module
 from .base import Layer
+from .windows import border, pixels_of_windows, window_count
 
 
 class MaxPool2d(Layer):
-    """y_nchw = max_ij x_n,c,Sh+i,Sw+j,    0 ≤ i, j < K
+    """y_nchw = max_ij x̃_n,c,Sh+Di,Sw+Dj,    0 ≤ i, j < K,    x̃ = x with a border of −∞, `padding` wide
 
-    x (N, C, H, W), y (N, C, H', W') with H' = ⌊(H − K) / S⌋ + 1 and W' alike; K = kernel_size, S = stride (K if not
-    given). K and S may be pairs. Pixels beyond the last whole window are not seen.
+    x (N, C, H, W), y (N, C, H', W') with H' = ⌊(H + 2 padding − D (K − 1) − 1) / S⌋ + 1 and W' alike; K = kernel_size,
+    S = stride (K if not given), D = dilation. K, S, D and padding may be pairs. Pixels beyond the last whole window are
+    not seen; with ceil_mode=True they are, by a window that reaches beyond the border (see windows.py).
 
     Backward: the maximum is the identity of the pixel that won and ignores the others, so with (i*, j*) the winner of
     a window,
 
-        dx_n,c,Sh+i*,Sw+j* += dy_nchw
+        dx̃_n,c,Sh+Di*,Sw+Dj* += dy_nchw
 
     Of equal pixels the first in row-major order wins, as in PyTorch. Ties are no rare case: a constant background
     makes whole windows equal. A NaN wins: it must not be hidden.
 
-    Raises: ValueError, TypeError if K or S is no integer >= 1 or a pair of them, if x is not (N, C, H, W) with at least
-    one whole window, or dy not like y.
+    Raises: ValueError, TypeError if K, S or D is no integer >= 1 or a pair of them, padding is more than half a window,
+    x is not (N, C, H, W) with at least one whole window, or dy not like y.
     """
 
-    def __init__(self, kernel_size, stride=None):
-        super().__init__(kernel_size=kernel_size, stride=stride)
+    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+        super().__init__(
+            kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+        )
         self.kernel_size = self.pair("kernel_size")
         self.stride = self.kernel_size if stride is None else self.pair("stride")
+        self.padding, self.dilation = self.pair("padding", 0), self.pair("dilation")
+        self.ceil_mode = self.flag("ceil_mode")
+        for K, P, D in zip(self.kernel_size, self.padding, self.dilation, strict=True):
+            if 2 * P > D * (K - 1) + 1:
+                raise ValueError(f"{self}: expected padding of at most half a window: one may not see padding only")
 
     def forward(self, x, train=False):
         self.check_input(x, "N", "C", "H", "W")
         xp = array_module(x)
-        if x.shape[2] < self.kernel_size[0] or x.shape[3] < self.kernel_size[1]:
+        counts = self.window_counts(x.shape[2:])
+        if min(counts) < 1:
             raise ValueError(f"{self}: expected at least one window of pixels, got {tuple(x.shape)}")
-        windows = self.windows(x.shape)
+        sides = [
+            border(*sizes)
+            for sizes in zip(
+                x.shape[2:], counts, self.kernel_size, self.stride, self.padding, self.dilation, strict=True
+            )
+        ]
+        x_shape = x.shape
+        if any(map(any, sides)):
+            x = xp.pad(x, ((0, 0), (0, 0), *sides), constant_values=-xp.inf)
+        windows = pixels_of_windows(counts, self.kernel_size, self.stride, self.dilation)
         y = x[windows[0]]
         winner = xp.zeros_like(y, dtype="uint8" if len(windows) <= 256 else "int64")
         for k, window in enumerate(windows[1:], start=1):
             winner = xp.where((x[window] > y) | xp.isnan(x[window]), k, winner)
             y = xp.maximum(y, x[window])
-        return y, (winner, x.shape)
+        return y, (winner, x_shape, x.shape, sides, windows)
 
     def backward(self, dy, cache):
-        winner, x_shape = cache
+        winner, (_, _, H, W), (N, C, padded_h, padded_w), ((top, _), (left, _)), windows = cache
         self.check_gradient(dy, winner.shape)
-        N, C, H, W = x_shape
         # Batch innermost in memory, as the convolutions beside this layer have it.
-        dx = array_module(dy).zeros((C, H, W, N), dy.dtype).transpose(3, 0, 1, 2)
-        for k, window in enumerate(self.windows(x_shape)):
+        dx = array_module(dy).zeros((C, padded_h, padded_w, N), dy.dtype).transpose(3, 0, 1, 2)
+        for k, window in enumerate(windows):
             dx[window] += dy * (winner == k)
-        return dx, {}
+        return dx[:, :, top : top + H, left : left + W], {}
 
-    def windows(self, x_shape):
-        """Slices that pick element (i, j) of every window, in row-major order of (i, j)."""
-        (KH, KW), (SH, SW) = self.kernel_size, self.stride
-        stop_h, stop_w = x_shape[2] - KH + 1, x_shape[3] - KW + 1
-        return [
-            (slice(None), slice(None), slice(i, i + stop_h, SH), slice(j, j + stop_w, SW))
-            for i in range(KH)
-            for j in range(KW)
-        ]
+    def window_counts(self, image):
+        """H', W' for an image of (H, W) pixels."""
+        sizes = zip(image, self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        return tuple(window_count(*size, self.ceil_mode) for size in sizes)

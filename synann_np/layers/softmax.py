@@ -1,11 +1,11 @@
-"""Softmax over the last axis."""
+"""Softmax along an axis."""
 
 from ..backend import array_module
-from .base import Layer
+from .along_axis import AlongAxis
 
 
-class Softmax(Layer):
-    """y_i = e^{x_i} / Σ_k e^{x_k} over the last axis
+class Softmax(AlongAxis):
+    """y_i = e^{x_i} / Σ_k e^{x_k} along `axis`, the last unless given
 
     x (..., K), y the same. The maximum of each row is subtracted first: it cancels in the quotient, and no exponential
     overflows.
@@ -19,12 +19,12 @@ class Softmax(Layer):
     """
 
     def forward(self, x, train=False):
-        self.check_input(x, ..., "K")
-        e = array_module(x).exp(x - x.max(axis=-1, keepdims=True))
-        y = e / e.sum(axis=-1, keepdims=True)
+        self.check_axis(x)
+        e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))
+        y = e / e.sum(axis=self.axis, keepdims=True)
         return y, y
 
     def backward(self, dy, cache):
         y = cache
         self.check_gradient(dy, y.shape, y.dtype)
-        return y * (dy - (dy * y).sum(axis=-1, keepdims=True)), {}
+        return y * (dy - (dy * y).sum(axis=self.axis, keepdims=True)), {}

@@ -120,13 +120,31 @@ class Synapse(SynapseGraph):
 
     The fully connected synapse graph, v = x: unit i is excited by its own input and inhibited by all of them. x reaches
     y on both ways, so backward returns the sum of the two gradients. beta (n, n), everything else as in SynapseGraph.
+
+    zero_diagonal=True: no unit inhibits itself, β_ii = 0, as in the author's first network (Li, 2017). With the mask
+    μ_ij = 1 − δ_ij, β_ij = μ_ij c(r_ij) of the raw number r_ij, so dr_ij = μ_ij dβ_ij c′(r_ij); r_ii is not used.
     """
 
     def __init__(
-        self, features, parametrisation="free", train_alpha=True, *, rng=None, dtype="float32", backend="numpy"
-    ):
+        self, features, parametrisation="free", train_alpha=True, zero_diagonal=False,
+        *, rng=None, dtype="float32", backend="numpy",
+    ):  # fmt: skip
         super().__init__(features, features, parametrisation, train_alpha, rng=rng, dtype=dtype, backend=backend)
         del self.config["inhibitors"]  # no argument of this class
+        self.config["zero_diagonal"] = zero_diagonal
+        self.zero_diagonal = self.flag("zero_diagonal")
+
+    def coefficients(self):
+        alpha, beta = super().coefficients()
+        return alpha, self._masked(beta)
+
+    def gradients(self, dalpha, dbeta):
+        return super().gradients(dalpha, self._masked(dbeta))
+
+    def _masked(self, beta):
+        if not self.zero_diagonal:
+            return beta
+        return beta * (1 - array_module(beta).eye(self.features, dtype=beta.dtype))
 
     def forward(self, x, train=False):
         return super().forward(x, x, train)

@@ -11,12 +11,14 @@ from synann_np.layers.base import pair
 
 def test_repr_is_the_call_that_made_the_layer():
     assert repr(Linear(3, 5)) == "Linear(in_features=3, out_features=5, bias=True)"
-    assert repr(MaxPool2d((2, 3))) == "MaxPool2d(kernel_size=(2, 3), stride=None)"
+    assert (
+        repr(MaxPool2d((2, 3))) == "MaxPool2d(kernel_size=(2, 3), stride=None, padding=0, dilation=1, ceil_mode=False)"
+    )
     assert repr(ReLU()) == "ReLU()"
 
 
 def test_a_wrong_shape_is_named_with_the_layer_and_what_it_expects():
-    message = "Linear(in_features=3, out_features=5, bias=True): expected input (N, 3), got (2, 4)"
+    message = "Linear(in_features=3, out_features=5, bias=True): expected input (N, ..., 3), got (2, 4)"
     with pytest.raises(ValueError, match=re.escape(message)):
         Linear(3, 5).forward(np.zeros((2, 4), "float32"))
 

@@ -133,7 +133,16 @@ def test_every_layer_is_named_in_its_error():
         if name in ("Layer", "Flatten", "ReLU", "Rows", "Residual", "Sigmoid", "Softmax", "LogSoftmax"):
             continue
         cls = getattr(layers, name)
-        with pytest.raises((TypeError, ValueError), match=rf"^{name}\("):
+        if cls.__module__.endswith("activations"):
+            continue
+        with pytest.raises((TypeError, ValueError), match=rf"^{name}(\(|:)"):
             cls(
-                *[-1] * (2 if name in ("Linear", "RNN", "SynapseRNN", "SynapseGraph") else 3 if name == "Conv2d" else 1)
+                *[-1]
+                * (
+                    2
+                    if name in ("GroupNorm", "Linear", "RNN", "SynapseRNN", "SynapseGraph")
+                    else 3
+                    if name == "Conv2d"
+                    else 1
+                )
             )

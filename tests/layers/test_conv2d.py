@@ -18,6 +18,16 @@ CASES = {
         lambda **options: Conv2d(2, 3, (3, 2), stride=(1, 2), padding=(2, 1), **options),
         (2, 2, 4, 5),
     ),
+    "dilation": (lambda **options: Conv2d(2, 3, 3, dilation=2, **options), (2, 2, 6, 7)),
+    "dilation-pair-with-stride": (lambda **options: Conv2d(1, 2, 2, 2, dilation=(1, 3), **options), (2, 1, 5, 7)),
+    "groups": (lambda **options: Conv2d(4, 6, 2, groups=2, **options), (2, 4, 3, 4)),
+    "depthwise": (lambda **options: Conv2d(3, 6, 2, bias=False, groups=3, **options), (2, 3, 3, 4)),
+    "same": (lambda **options: Conv2d(2, 3, 3, padding="same", **options), (2, 2, 3, 4)),
+    "same-even": (lambda **options: Conv2d(1, 2, (2, 4), padding="same", dilation=(1, 3), **options), (2, 1, 4, 5)),
+    "all-options": (
+        lambda **options: Conv2d(4, 2, (3, 2), (1, 2), (2, 1), True, (2, 1), 2, **options),
+        (2, 4, 4, 5),
+    ),
     "without-bias": (lambda **options: Conv2d(1, 2, 2, bias=False, **options), (2, 1, 3, 4)),
 }
 
@@ -27,14 +37,21 @@ class TestConv2d(LayerTests):
 
     def formula(self, layer, x, train):
         weight, bias = layer.params["weight"], layer.params.get("bias")
-        (N, C, H, W), (F, _, KH, KW) = x.shape, weight.shape
-        (SH, SW), (PH, PW) = layer.stride, layer.padding
-        y = np.zeros((N, F, (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1))
+        (N, _, H, W), (F, C, KH, KW) = x.shape, weight.shape
+        (SH, SW), (DH, DW) = layer.stride, layer.dilation
+        EH, EW = DH * (KH - 1) + 1, DW * (KW - 1) + 1
+        if layer.config["padding"] == "same":
+            (PH, PW), size = ((EH - 1) // 2, (EW - 1) // 2), (H, W)
+        else:
+            PH, PW = layer.padding
+            size = (H + 2 * PH - EH) // SH + 1, (W + 2 * PW - EW) // SW + 1
+        y = np.zeros((N, F, *size))
         for n, f, h, w in np.ndindex(*y.shape):
+            first = f // (F // layer.groups) * C  # the channel that the group begins with
             for c, i, j in np.ndindex(C, KH, KW):
-                row, column = SH * h + i - PH, SW * w + j - PW
+                row, column = SH * h + DH * i - PH, SW * w + DW * j - PW
                 if 0 <= row < H and 0 <= column < W:  # the border is zero
-                    y[n, f, h, w] += weight[f, c, i, j] * x[n, c, row, column]
+                    y[n, f, h, w] += weight[f, c, i, j] * x[n, first + c, row, column]
             if bias is not None:
                 y[n, f, h, w] += bias[f]
         return y
@@ -70,3 +87,26 @@ def test_a_wrong_number_of_channels_is_refused_not_broadcast(shape):
 def test_an_image_smaller_than_the_kernel_is_refused(pixels):
     with pytest.raises(ValueError, match="expected at least 3 by 3 pixels"):
         Conv2d(1, 2, 3).forward(np.zeros((1, 1, *pixels), "float32"))
+
+
+@pytest.mark.parametrize(("arguments", "groups"), [((3, 4), 2), ((4, 3), 2), ((2, 2), 4)])
+def test_channels_that_groups_do_not_divide_are_refused(arguments, groups):
+    with pytest.raises(ValueError, match="multiples of groups"):
+        Conv2d(*arguments, 3, groups=groups)
+
+
+def test_same_with_a_stride_is_refused():
+    with pytest.raises(ValueError, match="expected stride 1 with padding='same'"):
+        Conv2d(1, 1, 3, stride=2, padding="same")
+
+
+@pytest.mark.parametrize("padding", ["valid", "Same", None, 1.0])
+def test_another_word_for_padding_is_refused(padding):
+    with pytest.raises((TypeError, ValueError), match="expected padding"):
+        Conv2d(1, 1, 3, padding=padding)
+
+
+def test_weights_of_groups_are_those_of_torch():
+    params = Conv2d(4, 6, 3, groups=2, rng=np.random.default_rng(5)).params
+    assert params["weight"].shape == (6, 2, 3, 3)
+    assert np.abs(params["weight"]).max() <= 1 / np.sqrt(2 * 9)

@@ -9,6 +9,8 @@ CASES = {
     "sizes-all-different": (lambda **options: Linear(5, 2, **options), (4, 5)),
     "one-input": (lambda **options: Linear(1, 3, **options), (2, 1)),
     "one-output": (lambda **options: Linear(4, 1, **options), (3, 4)),
+    "sequences": (lambda **options: Linear(3, 2, **options), (2, 4, 3)),
+    "more-axes": (lambda **options: Linear(2, 3, **options), (2, 3, 1, 2)),
     "without-bias": (lambda **options: Linear(2, 3, bias=False, **options), (4, 2)),
 }
 
@@ -18,14 +20,14 @@ class TestLinear(LayerTests):
 
     def formula(self, layer, x, train):
         weight, bias = layer.params["weight"], layer.params.get("bias")
-        N, (F, C) = len(x), weight.shape
-        y = np.zeros((N, F))
-        for n in range(N):
+        F, C = weight.shape
+        y = np.zeros((*x.shape[:-1], F))
+        for n in np.ndindex(*x.shape[:-1]):
             for f in range(F):
                 for c in range(C):
-                    y[n, f] += weight[f, c] * x[n, c]
+                    y[*n, f] += weight[f, c] * x[*n, c]
                 if bias is not None:
-                    y[n, f] += bias[f]
+                    y[*n, f] += bias[f]
         return y
 
 

@@ -12,6 +12,12 @@ CASES = {
     "overlapping-windows": (lambda **_: MaxPool2d(3, stride=2), (2, 1, 7, 6)),
     "overlapping-by-pairs": (lambda **_: MaxPool2d((3, 2), stride=(1, 2)), (2, 2, 5, 5)),
     "gaps-between-windows": (lambda **_: MaxPool2d(2, stride=3), (2, 1, 7, 6)),
+    "padding": (lambda **_: MaxPool2d(3, 2, 1), (2, 1, 5, 6)),
+    "padding-pair": (lambda **_: MaxPool2d((2, 3), padding=(1, 0)), (2, 2, 4, 7)),
+    "dilation": (lambda **_: MaxPool2d(2, 1, dilation=(2, 3)), (2, 2, 5, 6)),
+    "ceil-mode": (lambda **_: MaxPool2d(2, ceil_mode=True), (2, 1, 5, 7)),
+    "ceil-mode-that-adds-none": (lambda **_: MaxPool2d(2, 3, 1, ceil_mode=True), (2, 1, 4, 5)),
+    "everything-at-once": (lambda **_: MaxPool2d((3, 2), (2, 3), 1, (1, 2), True), (2, 2, 6, 7)),
     "one-pixel-windows": (lambda **_: MaxPool2d(1), (2, 1, 2, 3)),
     "one-window": (lambda **_: MaxPool2d((4, 3)), (2, 2, 4, 3)),
 }
@@ -27,10 +33,23 @@ class TestMaxPool2d(LayerTests):
 
     def formula(self, layer, x, train):
         (N, C, H, W), (KH, KW), (SH, SW) = x.shape, layer.kernel_size, layer.stride
-        y = np.zeros((N, C, (H - KH) // SH + 1, (W - KW) // SW + 1))
+        (PH, PW), (DH, DW) = layer.padding, layer.dilation
+        y = np.zeros((N, C, *(count(*s, layer.ceil_mode) for s in ((H, KH, SH, PH, DH), (W, KW, SW, PW, DW)))))
         for n, c, h, w in np.ndindex(*y.shape):
-            y[n, c, h, w] = max(x[n, c, SH * h + i, SW * w + j] for i, j in np.ndindex(KH, KW))
+            rows = [r for r in (SH * h + DH * i - PH for i in range(KH)) if 0 <= r < H]
+            columns = [q for q in (SW * w + DW * j - PW for j in range(KW)) if 0 <= q < W]
+            y[n, c, h, w] = max(x[n, c, r, q] for r in rows for q in columns)
         return y
+
+
+def count(size, kernel_size, stride, padding, dilation, ceil_mode):
+    """Windows that fit, or with ceil_mode those that begin before the end of the image and were not complete before."""
+    starts = range(-padding, size + padding, stride)
+    extent = dilation * (kernel_size - 1)
+    whole = [start for start in starts if start + extent < size + padding]
+    if not ceil_mode or whole[-1] + extent == size + padding - 1:
+        return len(whole)
+    return len(whole) + (whole[-1] + stride < size)
 
 
 def gradient_of_one_window(x):
@@ -120,3 +139,17 @@ def test_an_input_that_is_no_batch_of_images_is_refused(shape):
 def test_an_image_smaller_than_one_window_is_refused(pixels):
     with pytest.raises(ValueError, match="expected at least one window"):
         MaxPool2d((2, 3)).forward(np.zeros((1, 1, *pixels)))
+
+
+@pytest.mark.parametrize("options", [{"padding": 2}, {"kernel_size": (3, 2), "padding": (1, 2)}, {"padding": (0, 2)}])
+def test_padding_of_more_than_half_a_window_is_refused(options):
+    with pytest.raises(ValueError, match="padding of at most half a window"):
+        MaxPool2d(**({"kernel_size": 3} | options))
+
+
+def test_padding_never_wins_over_pixels_below_zero():
+    layer = MaxPool2d(2, 1, 1)
+    x = np.full((1, 1, 2, 2), -5.0)
+    y, cache = layer.forward(x)
+    np.testing.assert_array_equal(y, -5)
+    assert layer.backward(np.ones_like(y), cache)[0].sum() == 9

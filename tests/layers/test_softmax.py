@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from layers.standard import LayerTests
+from synann_np.gradcheck import check_layer
 from synann_np.layers import Softmax
 
 CASES = {
@@ -11,6 +12,8 @@ CASES = {
     "sizes-all-different": (lambda **_: Softmax(), (5, 3)),
     "one-class": (lambda **_: Softmax(), (3, 1)),
     "more-axes": (lambda **_: Softmax(), (2, 3, 4)),
+    "first-axis-of-a-row": (lambda **_: Softmax(axis=1), (2, 3, 4)),
+    "last-but-one": (lambda **_: Softmax(-2), (2, 3, 1, 4)),
 }
 
 
@@ -18,12 +21,13 @@ class TestSoftmax(LayerTests):
     cases = CASES
 
     def formula(self, layer, x, train):
+        x = np.moveaxis(x, layer.axis, -1)
         y = np.zeros(x.shape)
         for row in np.ndindex(*x.shape[:-1]):
             total = sum(math.exp(value) for value in x[row])
-            for i in range(x.shape[-1]):
-                y[row][i] = math.exp(x[row][i]) / total
-        return y
+            for i, value in enumerate(x[row]):
+                y[row][i] = math.exp(value) / total
+        return np.moveaxis(y, -1, layer.axis)
 
 
 def test_rows_sum_to_one(rng):
@@ -50,3 +54,27 @@ def test_a_constant_dy_gives_no_gradient(rng):
     y, cache = Softmax().forward(rng.standard_normal((3, 5)))
     dx, _ = Softmax().backward(np.ones_like(y), cache)
     np.testing.assert_allclose(dx, 0, atol=1e-16)
+
+
+def test_axis_0_is_the_batch_and_says_that_rows_mix(rng):
+    layer, x = Softmax(axis=0), rng.standard_normal((4, 3))
+    assert layer.mixes_rows
+    assert not Softmax(axis=1).mixes_rows
+    np.testing.assert_array_equal(layer.forward(x)[0], Softmax().forward(x.T)[0].T)
+    check_layer(layer, x, rng)
+
+
+@pytest.mark.parametrize("axis", [2, -3])
+def test_an_axis_that_x_does_not_have_is_refused(axis):
+    with pytest.raises(ValueError, match=rf"Softmax\(axis={axis}\): expected input with elements along axis"):
+        Softmax(axis).forward(np.zeros((2, 3)))
+
+
+def test_no_elements_along_the_axis_are_refused():
+    with pytest.raises(ValueError, match="expected input with elements along axis -1"):
+        Softmax().forward(np.zeros((2, 0)))
+
+
+def test_a_negative_axis_that_means_the_batch_is_refused():
+    with pytest.raises(ValueError, match="write axis=0"):
+        Softmax(-2).forward(np.zeros((2, 3)))

@@ -62,12 +62,27 @@ def _linear(graph, name, layer, x, size):
 def _conv2d(graph, name, layer, x, size):
     return graph.add(
         "Conv", [x, *_constants(graph, name, layer, "weight", "bias")], name,
-        strides=layer.stride, pads=[*layer.padding, *layer.padding],
+        strides=layer.stride, pads=_pads(layer.border), dilations=layer.dilation, group=layer.groups,
     )  # fmt: skip
 
 
 def _maxpool2d(graph, name, layer, x, size):
-    return graph.add("MaxPool", [x], name, kernel_shape=layer.kernel_size, strides=layer.stride)
+    if layer.ceil_mode:
+        raise ValueError(f"{name}: {layer!r} cannot be exported: versions of ONNX disagree on ceil_mode")
+    return graph.add(
+        "MaxPool", [x], name, kernel_shape=layer.kernel_size, strides=layer.stride, dilations=layer.dilation,
+        pads=[*layer.padding, *layer.padding],
+    )  # fmt: skip
+
+
+def _pads(border):
+    """((above, below), (left, right)) in the order of ONNX: all that come before, then all after."""
+    (above, below), (left, right) = border
+    return [above, left, below, right]
+
+
+def _along_axis(operator):
+    return lambda graph, name, layer, x, size: graph.add(operator, [x], name, axis=layer.axis)
 
 
 def _batchnorm(graph, name, layer, x, size):
@@ -127,14 +142,14 @@ TRANSLATIONS = {
     layers.Dropout2d: _nothing,
     layers.Flatten: _flatten,
     layers.Linear: _linear,
-    layers.LogSoftmax: _operator("LogSoftmax", axis=-1),
+    layers.LogSoftmax: _along_axis("LogSoftmax"),
     layers.MaxPool2d: _maxpool2d,
     layers.Normalize: _normalize,
     layers.ReLU: _operator("Relu"),
     layers.RNN: rnn,
     layers.Rows: _rows,
     layers.Sigmoid: _operator("Sigmoid"),
-    layers.Softmax: _operator("Softmax", axis=-1),
+    layers.Softmax: _along_axis("Softmax"),
     layers.Synapse: _synapse,
     layers.SynapseRNN: synapse_rnn,
     layers.SynapseTensor: _synapse_tensor,
