@@ -13,24 +13,38 @@ import synann_np
 from synann_np import layers
 from synann_np.backend import BackendError, get_backend
 from synann_np.layers import (
+    ELU,
+    GELU,
     RNN,
+    SELU,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool2d,
     BatchNorm1d,
     BatchNorm2d,
     Conv2d,
     Dropout,
     Dropout2d,
     Flatten,
+    GroupNorm,
+    Hardtanh,
+    LayerNorm,
+    LeakyReLU,
     Linear,
     LogSoftmax,
     MaxPool2d,
     Normalize,
     ReLU,
+    Residual,
     Rows,
     Sigmoid,
+    SiLU,
     Softmax,
+    Softplus,
     Synapse,
     SynapseRNN,
     SynapseTensor,
+    Tanh,
 )
 from synann_np.models import SynaNN
 from synann_np.optim import SGD, Adam, AdamW
@@ -69,6 +83,36 @@ def every_layer(rng, dtype="float32"):
     return Sequential(layers, dtype)
 
 
+def layers_of_images(rng, dtype="float32"):
+    """A network of the other layers of images, and of all activations."""
+    options = {"rng": rng, "dtype": dtype}
+    block = Sequential(
+        [Conv2d(4, 4, 3, padding="same", groups=2, **options), GroupNorm(2, 4, **options), Tanh()], dtype
+    )
+    layers = [
+        ("conv", Conv2d(1, 4, (3, 2), padding=(1, 0), dilation=(1, 2), **options)),
+        ("block", Residual(block)),
+        ("pool", MaxPool2d(3, 2, 1, 1, True)),
+        ("average", AvgPool2d(2, 1, 1, True, False)),
+        ("elu", ELU(0.5)),
+        ("gelu", GELU("tanh")),
+        ("selu", SELU()),
+        ("hardtanh", Hardtanh(-2, 2)),
+        ("leaky_relu", LeakyReLU(0.2)),
+        ("silu", SiLU()),
+        ("softplus", Softplus(2.0)),
+        ("adaptive_max", AdaptiveMaxPool2d((2, 3))),
+        ("adaptive_mean", AdaptiveAvgPool2d(1)),
+        ("channels", Softmax(1)),
+        ("norm", LayerNorm((4, 1, 1), bias=False, **options)),
+        ("flatten", Flatten()),
+        ("sigmoid", Sigmoid()),
+        ("synapse", Synapse(4, zero_diagonal=True, **options)),
+        ("log", LogSoftmax(axis=-1)),
+    ]
+    return Sequential(layers, dtype)
+
+
 def layers_of_sequences(rng, dtype="float32"):
     """A network of all the others."""
     options = {"rng": rng, "dtype": dtype}
@@ -94,7 +138,7 @@ def batch(rng):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("make", [every_layer, layers_of_sequences])
+@pytest.mark.parametrize("make", [every_layer, layers_of_images, layers_of_sequences])
 def test_a_model_of_every_layer_is_rebuilt_from_its_file_alone(tmp_path, rng, batch, make, dtype):
     x, labels = batch[0].astype(dtype), batch[1]
     model = make(rng, dtype)
@@ -109,8 +153,10 @@ def test_a_model_of_every_layer_is_rebuilt_from_its_file_alone(tmp_path, rng, ba
 
 
 def test_every_layer_class_is_tested(rng):
-    here, there = every_layer(rng), layers_of_sequences(rng)
-    used = [*here.layers.values(), *here.layers["inner"].layers.values(), *there.layers.values()]
+    here = every_layer(rng)
+    models = here, here.layers["inner"], layers_of_sequences(rng), layers_of_images(rng)
+    used = [layer for model in models for layer in model.layers.values()]
+    used += layers_of_images(rng).layers["block"].body.layers.values()
     assert {type(layer).__name__ for layer in used} >= set(layers.__all__) - {"Layer", "SynapseGraph"}, (
         "a layer class is missing in this test"
     )

@@ -15,6 +15,7 @@ from .logsoftmax import LogSoftmax
 from .maxpool2d import MaxPool2d
 from .normalize import Normalize
 from .relu import ReLU
+from .residual import Residual
 from .rnn import RNN
 from .rows import Rows
 from .softmax import Softmax
@@ -46,6 +47,7 @@ __all__ = [
     "MaxPool2d",
     "Normalize",
     "ReLU",
+    "Residual",
     "Rows",
     "SiLU",
     "Sigmoid",

@@ -85,6 +85,34 @@ LAYERS = {
     "rnn of sequences": (lambda o: layers.RNN(3, 4, return_sequences=True, **o), (6, 3)),
     "recurrent synapse": (lambda o: layers.SynapseRNN(3, 4, **o), (6, 3)),
     "recurrent synapse of sequences": (lambda o: layers.SynapseRNN(3, 4, True, leak=False, **o), (6, 3)),
+    "linear of images": (lambda o: layers.Linear(3, 2, **o), (2, 4, 3)),
+    "convolution with all options": (
+        lambda o: layers.Conv2d(4, 6, (3, 2), (1, 2), (2, 1), dilation=(2, 1), groups=2, **o),
+        (4, 7, 8),
+    ),
+    "convolution same": (lambda o: layers.Conv2d(2, 3, (2, 4), padding="same", **o), (2, 5, 6)),
+    "pooling with padding": (lambda o: layers.MaxPool2d(3, 2, 1, (1, 2)), (2, 8, 9)),
+    "average pooling": (lambda o: layers.AvgPool2d(3, 2, 1), (2, 7, 8)),
+    "average pooling, border not counted": (lambda o: layers.AvgPool2d(3, 2, 1, False, False), (2, 7, 8)),
+    "global mean": (lambda o: layers.AdaptiveAvgPool2d(1), (2, 7, 8)),
+    "adaptive maximum": (lambda o: layers.AdaptiveMaxPool2d((2, 4)), (2, 6, 8)),
+    "layer norm": (lambda o: layers.LayerNorm((3, 4), **o), (2, 3, 4)),
+    "layer norm without weights": (lambda o: layers.LayerNorm(4, elementwise_affine=False, **o), (3, 4)),
+    "group norm": (lambda o: layers.GroupNorm(2, 4, **o), (4, 3, 2)),
+    "group norm without weights": (lambda o: layers.GroupNorm(2, 4, affine=False, **o), (4, 3)),
+    "softmax of channels": (lambda o: layers.Softmax(1), (3, 4)),
+    "log-softmax of channels": (lambda o: layers.LogSoftmax(1), (3, 4)),
+    "synapse, zero diagonal": (lambda o: layers.Synapse(5, zero_diagonal=True, **o), (5,)),
+    "residual": (lambda o: layers.Residual(Sequential([layers.Linear(5, 5, **o), layers.Tanh()])), (5,)),
+    "tanh": (lambda o: layers.Tanh(), (5,)),
+    "elu": (lambda o: layers.ELU(0.5), (5,)),
+    "gelu": (lambda o: layers.GELU(), (5,)),
+    "gelu, tanh": (lambda o: layers.GELU("tanh"), (5,)),
+    "selu": (lambda o: layers.SELU(), (5,)),
+    "silu": (lambda o: layers.SiLU(), (5,)),
+    "hardtanh": (lambda o: layers.Hardtanh(0.2, 0.7), (5,)),
+    "leaky relu": (lambda o: layers.LeakyReLU(0.3), (5,)),
+    "softplus": (lambda o: layers.Softplus(2.0), (5,)),
     "layers within layers": (
         lambda o: Sequential([("fc", layers.Linear(5, 4, **o)), ("fcn", layers.Synapse(4, **o))]),
         (5,),
@@ -108,6 +136,13 @@ def test_every_layer_has_a_translation_and_is_tested():
     wanted = {getattr(layers, name) for name in layers.__all__} - {layers.Layer, layers.SynapseGraph}
     assert wanted <= translations.TRANSLATIONS.keys()
     assert wanted <= exported
+
+
+@pytest.mark.parametrize("layer", [layers.MaxPool2d(2, ceil_mode=True), layers.AdaptiveAvgPool2d(2)], ids=repr)
+def test_what_onnx_cannot_express_is_refused_by_name(layer, tmp_path):
+    with pytest.raises(ValueError, match=r"pool: .* cannot be exported"):
+        export(Sequential([("pool", layer)]), tmp_path / "model.onnx", (1, 5, 5))
+    assert not (tmp_path / "model.onnx").exists()
 
 
 @pytest.mark.parametrize("largest", [2**14, 12, 1])

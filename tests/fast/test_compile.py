@@ -292,3 +292,37 @@ def test_the_report_names_every_layer_and_says_why_one_is_plain(monkeypatch):
     monkeypatch.setattr(sys.modules[compile.__module__], "working_compiler", lambda: None)
     assert compile(model, 1) is model
     assert fast.report(model).splitlines()[0].endswith("plain: no C compiler was found")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv2d(4, 4, 3, dilation=2),
+        Conv2d(4, 4, 3, groups=2),
+        Conv2d(4, 4, 2, padding="same"),
+        MaxPool2d(2, padding=1),
+        MaxPool2d(2, dilation=2),
+        MaxPool2d(2, ceil_mode=True),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_layer_with_an_option_that_the_loops_do_not_know_stays_plain(layer, alone):
+    """Alone, and where convolution, pooling and relu would become one layer."""
+    chain = [
+        layer if isinstance(layer, Conv2d) else Conv2d(4, 4, 3),
+        layer if isinstance(layer, MaxPool2d) else MaxPool2d(2),
+    ]
+    model = Sequential([layer] if alone else [*chain, ReLU()])
+    compiled = compile(model)
+    assert layer in compiled.layers.values()
+    x = np.random.default_rng(0).standard_normal((3, 4, 9, 9)).astype("float32")
+    np.testing.assert_allclose(compiled.forward(x)[0], model.forward(x)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_a_convolution_of_padding_same_and_an_odd_kernel_runs_in_the_loops():
+    model = Sequential([Conv2d(2, 3, (3, 5), padding="same")])
+    compiled = compile(model)
+    assert type(compiled.layers["0"]) is FastConv2d
+    x = np.random.default_rng(0).standard_normal((3, 2, 6, 7)).astype("float32")
+    np.testing.assert_allclose(compiled.forward(x)[0], model.forward(x)[0], rtol=1e-5, atol=1e-6)

@@ -14,6 +14,8 @@ CASES = {
     "sizes-all-different": (lambda **options: Synapse(4, **options), (5, 4)),
     "one-unit": (lambda **options: Synapse(1, **options), (3, 1)),
     "one-number": (lambda **options: Synapse(1, **options), (1, 1)),
+    "zero-diagonal": (lambda **options: Synapse(4, zero_diagonal=True, **options), (3, 4)),
+    "zero-diagonal-of-one-unit": (lambda **options: Synapse(1, zero_diagonal=True, **options), (3, 1)),
 }
 
 
@@ -32,7 +34,8 @@ class TestSynapse(LayerTests):
             for i in range(n):
                 y[m, i] = alpha[i] * x[m, i]
                 for j in range(n):
-                    y[m, i] *= 1 - beta[i, j] * x[m, j]
+                    if not (layer.zero_diagonal and i == j):
+                        y[m, i] *= 1 - beta[i, j] * x[m, j]
         return y
 
 
@@ -273,3 +276,14 @@ def test_zero_inputs_with_extreme_beta_do_not_disturb_the_others():
 def test_a_wrong_width_is_refused_not_broadcast(shape):
     with pytest.raises(ValueError, match="expected input"):
         Synapse(3).forward(np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize("parametrisation", ["free", "logistic", "surprisal"])
+def test_with_a_zero_diagonal_no_unit_inhibits_itself_and_nothing_trains_there(parametrisation, rng):
+    layer = Synapse(4, parametrisation, zero_diagonal=True, rng=rng, dtype="float64")
+    assert (np.diag(layer.coefficients()[1]) == 0).all()
+    x = rng.uniform(0.1, 0.9, (3, 4))
+    check_layer(layer, x, rng)
+    y, cache = layer.forward(x)
+    name = next(name for name in layer.params if "beta" in name or "gamma" in name)
+    assert (np.diag(layer.backward(np.ones_like(y), cache)[1][name]) == 0).all()

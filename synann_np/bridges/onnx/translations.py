@@ -4,6 +4,9 @@ import numpy as np
 
 from ... import layers
 from ...sequential import Sequential
+from .activations import elu, gelu, hardtanh, leaky_relu, silu, softplus
+from .normalization import group_norm, layer_norm
+from .pooling import adaptive_pool, average_pool, max_pool
 from .recurrent import rnn, synapse_rnn
 from .synapses import add_synapse_graph
 
@@ -66,15 +69,6 @@ def _conv2d(graph, name, layer, x, size):
     )  # fmt: skip
 
 
-def _maxpool2d(graph, name, layer, x, size):
-    if layer.ceil_mode:
-        raise ValueError(f"{name}: {layer!r} cannot be exported: versions of ONNX disagree on ceil_mode")
-    return graph.add(
-        "MaxPool", [x], name, kernel_shape=layer.kernel_size, strides=layer.stride, dilations=layer.dilation,
-        pads=[*layer.padding, *layer.padding],
-    )  # fmt: skip
-
-
 def _pads(border):
     """((above, below), (left, right)) in the order of ONNX: all that come before, then all after."""
     (above, below), (left, right) = border
@@ -129,12 +123,31 @@ def _nothing(graph, name, layer, x, size):
     return x
 
 
+def _residual(graph, name, layer, x, size):
+    f = translate(graph, f"{name}/body", layer.body, x, size)
+    return graph.add("Add", [x, f], name)
+
+
 def _sequential(graph, name, model, x, size):
     return add_layers(graph, model, x, size, f"{name}.")[0]
 
 
 TRANSLATIONS = {
     Sequential: _sequential,
+    layers.AdaptiveAvgPool2d: adaptive_pool("AveragePool"),
+    layers.AdaptiveMaxPool2d: adaptive_pool("MaxPool"),
+    layers.AvgPool2d: average_pool,
+    layers.ELU: elu,
+    layers.GELU: gelu,
+    layers.GroupNorm: group_norm,
+    layers.Hardtanh: hardtanh,
+    layers.LayerNorm: layer_norm,
+    layers.LeakyReLU: leaky_relu,
+    layers.Residual: _residual,
+    layers.SELU: _operator("Selu"),
+    layers.SiLU: silu,
+    layers.Softplus: softplus,
+    layers.Tanh: _operator("Tanh"),
     layers.BatchNorm1d: _batchnorm,
     layers.BatchNorm2d: _batchnorm,
     layers.Conv2d: _conv2d,
@@ -143,7 +156,7 @@ TRANSLATIONS = {
     layers.Flatten: _flatten,
     layers.Linear: _linear,
     layers.LogSoftmax: _along_axis("LogSoftmax"),
-    layers.MaxPool2d: _maxpool2d,
+    layers.MaxPool2d: max_pool,
     layers.Normalize: _normalize,
     layers.ReLU: _operator("Relu"),
     layers.RNN: rnn,
