@@ -6,6 +6,7 @@ other sites cannot read; requests that change anything must also come from this 
 """
 
 import secrets
+import sys
 import threading
 from http.server import ThreadingHTTPServer
 
@@ -55,7 +56,9 @@ class PlaygroundServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request, client_address):
-        """A connection that broke off is no error worth a traceback; all others are answered by the handler."""
+        """A connection that broke off is not worth a traceback."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
     def server_close(self):
         """Close the port, and end the streams of news."""
