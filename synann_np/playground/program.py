@@ -20,7 +20,7 @@ PORT = 8765
 PRELOAD_AFTER = 2.0  # seconds
 
 
-def main(argv=None, prog="play"):
+def main(argv: list[str] | None = None, prog: str = "play") -> int:
     """The program: serves until Ctrl-C. Returns: its exit status."""
     parser = Parser(__doc__, prog)
     parser.add_argument("--port", type=_port, help=f"port to listen on; 0 takes a free one (default: {PORT})")
