@@ -19,6 +19,7 @@ from .compiled import Compiled
 from .cores import usable_cores
 from .cuda.compile import compile_for_cuda
 from .loops import working_compiler
+from .loops.arrays import loops
 from .loops.batchnorm import FastBatchNorm
 from .loops.conv2d import FastConv2d
 from .loops.conv_pool_relu import LARGEST_KERNEL, ConvPoolReLU
@@ -67,6 +68,8 @@ def compile(model, threads=None, input_gradient=True):
     while names:
         chain = [model.layers[name] for name in names[:4]]
         count, twin = _twin(chain, threads, input_gradient or bool(layers))
+        if any(loops(*source, twin.dtype or "float32") is None for source in getattr(twin, "in_c", ())):
+            count, twin = 1, chain[0]  # what cannot be compiled: library() has warned
         if twin is not chain[0]:
             twin.replaces = names[:count]
         layers.append((names[0], twin))

@@ -262,6 +262,17 @@ def test_a_recurrent_synapse_behind_a_batch_norm_is_trained_as_in_the_plain_mode
         np.testing.assert_allclose(results[1][name], a, rtol=1e-10, atol=1e-12)
 
 
+def test_a_layer_whose_loops_cannot_be_compiled_stays_as_it_is(monkeypatch):
+    replace_layers = sys.modules[compile.__module__]
+    loops = replace_layers.loops
+    monkeypatch.setattr(replace_layers, "loops", lambda s, *more: None if s.stem == "batchnorm" else loops(s, *more))
+    model = SynaNN()
+    compiled = compile(model, 1)
+    assert compiled.layers["fcb"] is model.layers["fcb"]
+    assert compiled.layers["fcn"] is not model.layers["fcn"]
+    assert "relu2" in compile(MODELS["cnn"](), 1).layers  # it was to be computed with norm2
+
+
 def test_tied_weights_stay_tied():
     rng = np.random.default_rng(0)
     first, second = Synapse(5, rng=rng), Synapse(5, rng=rng)

@@ -30,6 +30,7 @@ class FastBatchNorm(Layer):
     absent. Sums are taken in float64 over blocks of 512 values.
     """
 
+    in_c = ((SOURCE, SIGNATURES),)
     mixes_rows = True
 
     def __init__(self, norm, relu, threads):

@@ -30,6 +30,8 @@ class FastConv2d(Conv2d):
         dx           = the convolution of dy, padded by K − 1 − P, with weight turned by 180° and f, c exchanged
     """
 
+    in_c = ((SOURCE, SIGNATURES),)
+
     def __init__(self, conv, threads, input_gradient=True):
         self.__dict__ |= conv.__dict__  # the same parameters, not copies
         self.threads, self.input_gradient = threads, input_gradient

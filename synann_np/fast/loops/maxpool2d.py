@@ -16,6 +16,8 @@ SIGNATURES = {name: [*[_number] * 7, *[_array] * 3] for name in ("forward", "bac
 class FastMaxPool2d(MaxPool2d):
     """layers.MaxPool2d where stride = kernel_size, at most 256 pixels a window: the same numbers and gradients."""
 
+    in_c = ((SOURCE, SIGNATURES),)
+
     def __init__(self, pool, threads):
         self.__dict__ |= pool.__dict__
         self.threads = threads

@@ -17,6 +17,8 @@ SIGNATURES = {"forward": [*[_number] * 4, *[_array] * 4], "backward": [*[_number
 class FastRNN(RNN):
     """layers.RNN with the same parameters, numbers and gradients. A thread takes some rows through all steps."""
 
+    in_c = ((SOURCE, SIGNATURES),)
+
     def __init__(self, layer, threads):
         self.__dict__ |= layer.__dict__
         self.threads = threads

@@ -62,16 +62,20 @@ INLINE int scaled(const double *mantissa, const int64_t *exponent, double most, 
 }
 
 /* sum_nj += Σ t_ni β_ij / q_nij and dbeta_ij = Σ_n t_ni v_nj / q_nij for UNITS units i, whose t_n follow one another every
-`row` numbers, and a vector of columns j. With z = β_ij v_nj, 1/q = 1 + z if all are `small`. Else one division serves four: 1/q_1 = q_2 (q_3 q_4) / (q_1 q_2 q_3 q_4), and so on. */
-INLINE void quotients(int small, int64_t N, const vec *v, const vec beta[UNITS], const REAL *t, int64_t row, vec *sum,
+`row` numbers, and a vector of columns j. With 2 or 3 terms, 1/q = 1 + z (+ z²), z = β_ij v_nj. Else one division serves four: 1/q_1 = q_2 (q_3 q_4) / (q_1 q_2 q_3 q_4), and so on. */
+INLINE void quotients(int terms, int64_t N, const vec *v, const vec beta[UNITS], const REAL *t, int64_t row, vec *sum,
                       vec dbeta[UNITS])
 {
     vec b[UNITS], d[UNITS];
     UNROLL for (int i = 0; i < UNITS; i++) b[i] = beta[i], d[i] = (vec){0};
     for (int64_t r = 0; r < N; r++) {
         vec q[UNITS], s = sum[r], c[UNITS];
-        if (small)
-            UNROLL for (int i = 0; i < UNITS; i++) c[i] = t[r * row + i] + t[r * row + i] * (b[i] * v[r]);
+        if (terms)
+            UNROLL for (int i = 0; i < UNITS; i++) {
+                vec z = b[i] * v[r], rest = z;
+                if (terms == 3) rest += z * z;
+                c[i] = t[r * row + i] + t[r * row + i] * rest;
+            }
         else {
             UNROLL for (int i = 0; i < UNITS; i++) q[i] = 1 - b[i] * v[r];
             vec left = q[0] * q[1], right = q[2] * q[3], inverse = 1 / (left * right);
@@ -87,9 +91,6 @@ INLINE void quotients(int small, int64_t N, const vec *v, const vec beta[UNITS],
     }
     UNROLL for (int i = 0; i < UNITS; i++) dbeta[i] = d[i];
 }
-
-/* Up to this |z| = |β_ij v_nj| two terms of log(1 − z) and of 1 / (1 − z) are right to 4e-6. */
-static const double SMALL = 0x1p-9;
 
 /* of |a| */
 static double largest(int64_t count, const REAL *a)

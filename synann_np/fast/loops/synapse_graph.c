@@ -103,16 +103,18 @@ static void series_part(void *of, int64_t part, int64_t seat)
         }
 }
 
-/* Whether series_part is right to 1e-6: |log P| ≤ 1, as the sums of float32 are to 2⁻²⁴ of it. */
+/* Whether series_part is right to 1e-6, of P: what it leaves out is Σ_j |z|³/3 at most, and its sums of float32 numbers up
+to Σ_j |z| ≤ 1 are right to 2⁻²⁴ of it. */
 static int fits_series(int64_t N, int64_t m, const REAL *v, double most_v, double most_beta)
 {
-    double most = 0;
-    for (int64_t r = 0; r < N && sizeof(REAL) == 4 && most_v * most_beta <= SMALL && most <= 1; r++) {
+    double most_z = most_v * most_beta, most = 0;
+    if (sizeof(REAL) > 4 || !(most_z <= 0x1p-6)) return 0;
+    for (int64_t r = 0; r < N; r++) {
         REAL sum = 0;
         for (int64_t j = 0; j < m; j++) sum += fabs(v[r * m + j]);
         most = fmax(most, sum * most_beta);
     }
-    return sizeof(REAL) == 4 && most_v * most_beta <= SMALL && most <= 1;
+    return most <= 1 && most * most_z * most_z <= 3e-6;
 }
 
 /* rows_j,r = v_rj of ROWS rows, in float64; 0 behind the last row. For the series in float32, and v² behind them. */
@@ -150,7 +152,7 @@ int forward(int64_t threads, int64_t N, int64_t n, int64_t m, const REAL *x, con
 
 struct backward_job {
     int64_t N, n, m;
-    int small, all_far_from_zero;
+    int terms, all_far_from_zero; /* terms: of 1/q */
     const REAL *v, *beta;
     const REAL *t, *sole;  /* (n / UNITS, N, UNITS): dy α x R of the units without a zero factor, and of those with one */
     REAL scale;            /* of t and sole */
@@ -191,7 +193,8 @@ static void backward_part(void *of, int64_t part, int64_t seat)
         int64_t some = LEAST(UNITS, n - i);
         const REAL(*t)[UNITS] = (const void *)(job->t + i * N), (*sole)[UNITS] = (const void *)(job->sole + i * N);
         for (int64_t k = 0; k < some; k++) memcpy(of_beta + k, job->beta + (i + k) * m + j, lanes * sizeof(REAL));
-        if (job->small) quotients(1, N, column, of_beta, t[0], UNITS, sum, of_dbeta);
+        if (job->terms == 2) quotients(2, N, column, of_beta, t[0], UNITS, sum, of_dbeta);
+        else if (job->terms == 3) quotients(3, N, column, of_beta, t[0], UNITS, sum, of_dbeta);
         else if (job->all_far_from_zero) quotients(0, N, column, of_beta, t[0], UNITS, sum, of_dbeta);
         else careful_quotients(job, (void *)column, (void *)of_beta, t, sole, (void *)sum, (void *)of_dbeta);
         for (int64_t k = 0; k < some; k++)
@@ -256,9 +259,10 @@ int backward(int64_t threads, int64_t N, int64_t n, int64_t m, const REAL *dy, c
             sole[place] = found == 1 ? t[place] : 0;
             t[place] = found ? 0 : t[place];
         }
-    int small = sizeof(REAL) == 4 && largest(N * m, v) * largest(n * m, beta) <= SMALL;
-    int far = small || all_far_from_zero(N, n, m, v, beta, most_v);
-    struct backward_job job = {N, n, m, small, far, v, beta, t, sole, scale, most, memory, dv, dbeta};
+    double most_z = sizeof(REAL) == 4 ? largest(N * m, v) * largest(n * m, beta) : 1;
+    int terms = most_z <= 0x1p-9 ? 2 : most_z <= 0x1p-6 ? 3 : 0; /* right to 4e-6 */
+    int far = terms || all_far_from_zero(N, n, m, v, beta, most_v);
+    struct backward_job job = {N, n, m, terms, far, v, beta, t, sole, scale, most, memory, dv, dbeta};
     run_parts(backward_part, &job, (m + LANES - 1) / LANES, threads);
     free(t), free(by_rows), free(memory), free(most_v);
     return 1;

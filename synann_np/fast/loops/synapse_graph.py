@@ -18,11 +18,13 @@ SIGNATURES = {
     "forward": [*[_number] * 4, *[_array] * 4, _real, *[_array] * 3],
     "backward": [*[_number] * 4, *[_array] * 5, _real, *[_array] * 6],
 }
+GRAPH = SOURCE, SIGNATURES
 
 
 def with_fast_graph(layer, threads):
     """A copy of a SynapseGraph, Synapse, SynapseTensor or SynapseRNN with the same arrays, whose graphs run in C."""
     twin = copy.copy(layer)
+    twin.in_c = (GRAPH,)
     if isinstance(layer, SynapseGraph):
         twin.graph_forward = partial(synapse_graph_forward, threads=threads)
         twin.graph_backward = partial(synapse_graph_backward, threads=threads)
@@ -40,8 +42,8 @@ def synapse_graph_forward(x, v, alpha, beta, threads):
 
     No factor is ever stored: R is multiplied up in registers, in float64, with its exponent kept apart, so that no
     partial product over- or underflows. In float32, n roundings would add up where β or v are constant (6e-5 at
-    n = 1024). In float32 with all |β v| ≤ 2⁻⁹ and Σ_j |β_ij v_nj| ≤ 1, as behind a softmax over many units, two terms
-    of log(1 − β v) = − β v − (β v)²/2 − ... are summed instead, in half of the time.
+    n = 1024). Where in float32 two terms of log(1 − β v) = − β v − (β v)²/2 − ... are right to 1e-6 of y, as behind a
+    softmax over many units, these are summed instead, in three quarters of the time.
 
     Arguments: x (N, n), v (N, m), alpha (n,), beta (n, m): float32 or float64, all of one dtype.
 
@@ -67,9 +69,9 @@ def synapse_graph_backward(dy, cache, threads):
                   t_ni                                if q_nij is the only factor that is 0
                   0                                   otherwise
 
-    Where all 2⁻²⁰ ≤ q ≤ 2²⁰, one division serves four factors (synapse_factors.h), and in float32 with all
-    |β v| ≤ 2⁻⁹, 1/q = 1 + β v; elsewhere each factor has its own division, in float64. c is clipped as in the layer.
-    Elements of t below 1e-20 of its largest count as 0.
+    Where all 2⁻²⁰ ≤ q ≤ 2²⁰, one division serves four factors (synapse_factors.h), and in float32 with all |β v| ≤ 2⁻⁶,
+    1/q is two or three terms of 1 + β v + (β v)² + ...; elsewhere each factor has its own division, in float64. c is
+    clipped as in the layer. Elements of t below 1e-20 of its largest count as 0.
     """
     x, v, alpha, beta, R, zeros = cache
     (N, n), m = x.shape, v.shape[1]

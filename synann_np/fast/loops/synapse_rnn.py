@@ -8,7 +8,7 @@ import numpy as np
 from ...layers import SynapseRNN
 from ...layers.logistic import logistic
 from .arrays import call, contiguous, loops
-from .synapse_graph import with_fast_graph
+from .synapse_graph import GRAPH, with_fast_graph
 
 SOURCE = Path(__file__).with_suffix(".c")
 
@@ -23,6 +23,8 @@ class FastSynapseRNN(SynapseRNN):
     Otherwise the layer runs step by step over the graph in C, which is total. In backward, dS S below 1e-30 of the
     largest dy counts as 0.
     """
+
+    in_c = ((SOURCE, SIGNATURES), GRAPH)
 
     def __init__(self, layer, threads):
         self.__dict__ |= layer.__dict__

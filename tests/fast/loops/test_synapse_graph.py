@@ -54,7 +54,12 @@ def small_products(rng, N, n, m):
     return rng.uniform(0.5, 1, (N, m)), rng.uniform(-0.2, 1, (n, m)) / max(m, 512)
 
 
+def fairly_small_products(rng, N, n, m):
+    return rng.uniform(0.5, 1, (N, m)) * (np.arange(m) < 5), rng.uniform(-0.2, 1, (n, m)) / 64
+
+
 WORLDS = [
+    fairly_small_products,
     small_products,
     as_initial,
     softmax_rows,
