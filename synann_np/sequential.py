@@ -1,7 +1,7 @@
 """A model as a list of named layers: forward keeps each layer's cache, backward walks them in reverse."""
 
 from .backend import get_backend
-from .summary import summarize
+from .summary import Summary, summarize
 
 
 class Sequential:
@@ -95,7 +95,7 @@ class Sequential:
             grads |= {f"{name}.{key}": g for key, g in layer_grads.items()}
         return dy, grads
 
-    def summary(self, in_shape):
+    def summary(self, in_shape: tuple[int, ...]) -> Summary:
         """What the model is made of: layers, nested ones too, output shapes, parameters, multiplications, memory.
 
         One example of zeros is computed, in evaluation mode.

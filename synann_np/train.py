@@ -1,9 +1,11 @@
 """The training loop. It prints nothing: it yields records, and whoever iterates shows or stores them."""
 
 import math
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from . import arguments
 from .data import batches, epoch_permutation
@@ -14,7 +16,7 @@ from .training.data_set import check_data_set, check_last_batch, scaling
 from .training.evaluation import evaluate, evaluate_set, outputs, predict, predict_proba
 from .training.records import EvalRecord, NonFiniteLoss, TrainRecord
 from .training.run import Run
-from .training.tools import PLAIN
+from .training.tools import PLAIN, TrainingTools
 
 __all__ = [
     "EvalRecord",
@@ -32,10 +34,11 @@ __all__ = [
 
 
 def fit(
-    model, optimizer, train_set, test_set, epochs,
-    *, batch_size=100, test_batch_size=1000, seed=5, log_interval=100, step=0, finished=None, tools=PLAIN,
-    loss=nll_loss, metrics=None, callbacks=(),
-):  # fmt: skip
+    model: Any, optimizer: Any, train_set: tuple, test_set: tuple | None, epochs: int,
+    *, batch_size: int = 100, test_batch_size: int = 1000, seed: int = 5, log_interval: int = 100, step: int = 0,
+    finished: int | None = None, tools: TrainingTools = PLAIN, loss: Callable = nll_loss,
+    metrics: dict[str, Callable] | None = None, callbacks: Callable | Iterable[Callable] = (),
+) -> Run:  # fmt: skip
     """Train, and evaluate after every epoch: an iterator that works as far as it is iterated.
 
         for record in fit(model, SGD(0.01), (x_train, labels_train), (x_test, labels_test), epochs=10):
@@ -181,7 +184,7 @@ def gradients(model, x, labels, step, loss=nll_loss):
     return value, grads
 
 
-def at_chance(record, classes=10):
+def at_chance(record: EvalRecord, classes: int = 10) -> bool:
     """Whether the accuracy of an EvalRecord is no better than guessing: up to half as much again, 5 % at most."""
     return record.accuracy < 1 / classes + min(0.5 / classes, 0.05)
 

@@ -7,6 +7,7 @@ import struct
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _BLOCK = 1 << 20
 
 
-def read_idx(path):
+def read_idx(path: str | os.PathLike) -> np.ndarray:
     """Read one IDX file, plain or gzip (told apart by the first two bytes, whatever the name says).
 
     Arguments:
@@ -54,13 +55,13 @@ def read_idx(path):
     return a if dtype.isnative else a.astype(dtype.newbyteorder("="))
 
 
-def read_idx_shape(path):
+def read_idx_shape(path: str | os.PathLike) -> tuple[int, ...]:
     """The shape that the header of an IDX file promises; nothing else is read. Raises: DataError as read_idx."""
     with _opened(path) as (stream, _):
         return _parse_header(stream, path)[1]
 
 
-def write_idx(path, array):
+def write_idx(path: str | os.PathLike, array: Any) -> None:
     """Write an array as an IDX file, packed with gzip if the name ends with .gz; a file of that name is replaced whole.
 
     Arguments: path: the file. array: host array of integers in 1 to 4 dimensions, not empty: uint8 images (N, H, W) or

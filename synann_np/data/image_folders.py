@@ -1,6 +1,7 @@
 """Pictures in folders by class. Needs Pillow."""
 
 import math
+import os
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +55,7 @@ def load_image_folders(directory):
     return (*_read_all(train, mode), *_read_all(test, mode))
 
 
-def class_names(directory):
+def class_names(directory: str | os.PathLike) -> list[str] | None:
     """The names of the classes, in the order of their numbers; None unless the data set is folders of pictures."""
     directory = Path(directory)
     top = directory / "train" if (directory / "train").is_dir() else directory

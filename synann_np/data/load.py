@@ -1,6 +1,9 @@
 """A data set of any size from a folder or a file, whatever of the known formats it has."""
 
+import os
 from pathlib import Path
+
+import numpy as np
 
 from .data_error import DataError
 from .idx_files import has_idx_files, load_idx_files
@@ -9,7 +12,9 @@ from .mnist import load_mnist
 from .npz_file import load_npz
 
 
-def load_dataset(directory=None):
+def load_dataset(
+    directory: str | os.PathLike | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Load images (or rows of a table) and labels of two splits, of any size and any number of classes.
 
     Arguments:
@@ -44,7 +49,7 @@ def load_dataset(directory=None):
     )
 
 
-def shape_and_classes(data):
+def shape_and_classes(data: tuple[np.ndarray, ...]) -> tuple[tuple[int, ...], int]:
     """What a network for a data set is made for: shape of one example, and number of classes, at least 2.
 
     Arguments: data: as from load_dataset. Returns: in_shape, classes.

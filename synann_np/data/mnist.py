@@ -1,6 +1,9 @@
 """MNIST: the four IDX files as arrays."""
 
+import os
 from pathlib import Path
+
+import numpy as np
 
 from .data_error import DataError
 from .download import fetch_mnist
@@ -11,7 +14,9 @@ SIDE = 28
 REPOSITORY_DATA = Path(__file__).resolve().parents[2] / "data" / "mnist"
 
 
-def load_mnist(directory=None):
+def load_mnist(
+    directory: str | os.PathLike | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Load the four files of MNIST, or of a data set in the same format (Fashion-MNIST, KMNIST).
 
     For images of other sizes, or more classes, see load_dataset.

@@ -1,12 +1,13 @@
 """Callbacks: functions of a record that `fit` calls before it yields it; one that returns True ends the run there."""
 
 import math
+from typing import Any
 
 from ..arguments import integer
 from .records import EvalRecord
 
 
-def out_of_patience(finished, best_epoch, patience):
+def out_of_patience(finished: int, best_epoch: int, patience: int) -> bool:
     """Early stopping: whether the last `patience` of the finished epochs were none better than best_epoch.
 
     A function of numbers that every checkpoint holds, so that a resumed run stops where the uninterrupted one does.
@@ -28,7 +29,7 @@ class BestEpoch:
     Raises (when called): ValueError for a record that has no such value.
     """
 
-    def __init__(self, model=None, monitor="accuracy", lower_is_better=None):
+    def __init__(self, model: Any = None, monitor: str = "accuracy", lower_is_better: bool | None = None):
         self.model, self.monitor = model, monitor
         self.lower_is_better = monitor.endswith(("loss", "error")) if lower_is_better is None else lower_is_better
         self.epoch, self.value, self.state = 0, None, None
@@ -61,7 +62,9 @@ class EarlyStopping(BestEpoch):
     stopping.restore()
     """
 
-    def __init__(self, patience, model=None, monitor="accuracy", lower_is_better=None):
+    def __init__(
+        self, patience: int, model: Any = None, monitor: str = "accuracy", lower_is_better: bool | None = None
+    ):
         super().__init__(model, monitor, lower_is_better)
         self.patience = integer("EarlyStopping", "patience", patience)
 

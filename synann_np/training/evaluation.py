@@ -1,6 +1,8 @@
 """What a trained model says: outputs, predictions, probabilities, and its loss on a labelled set."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from ..losses import nll_loss
 from .data_set import check_data_set, first_outputs, scaling, to_backend
 
 
-def outputs(model, x, batch_size=1000):
+def outputs(model: Any, x: Any, batch_size: int = 1000) -> np.ndarray:
     """What the model computes in evaluation mode, of any number of rows.
 
     Arguments:
@@ -24,7 +26,7 @@ def outputs(model, x, batch_size=1000):
     return model.backend.to_host(_outputs(model, _inputs(model, x, "outputs", batch_size), batch_size))
 
 
-def predict(model, x, batch_size=1000):
+def predict(model: Any, x: Any, batch_size: int = 1000) -> np.ndarray:
     """The class with the largest output for every row of x: (N,) int64. Arguments: as outputs.
 
     Raises: TypeError, ValueError: x is not such an array, or the model has no classes (outputs (N, K) with K ≥ 2):
@@ -33,7 +35,7 @@ def predict(model, x, batch_size=1000):
     return _class_outputs(model, x, batch_size, "predict").argmax(axis=1)
 
 
-def predict_proba(model, x, batch_size=1000):
+def predict_proba(model: Any, x: Any, batch_size: int = 1000) -> np.ndarray:
     """The probability of every class for every row of x: (N, K), host array of the model's dtype.
 
     Outputs that are probabilities are returned as they are; of log probabilities and of logits it is the softmax, which
@@ -49,7 +51,9 @@ def predict_proba(model, x, batch_size=1000):
         return e / e.sum(axis=1, keepdims=True)
 
 
-def evaluate(model, x, targets, batch_size=1000, *, loss=nll_loss, sample_weights=None):
+def evaluate(
+    model: Any, x: Any, targets: Any, batch_size: int = 1000, *, loss: Callable = nll_loss, sample_weights: Any = None
+) -> tuple[float, int | None]:
     """Mean loss of a model in evaluation mode, and the number of right answers.
 
     Arguments:
