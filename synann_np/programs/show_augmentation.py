@@ -7,7 +7,7 @@ A strength of 0 switches an effect off.
 
 import numpy as np
 
-from ..data import load_mnist
+from ..data import load_dataset
 from ..data.augment import Augment
 from .command_line import Parser, path, png_path
 from .pictures.samples import sample_grid
@@ -30,7 +30,7 @@ def main(argv=None, prog="show_augmentation"):
     for name, (default, what) in STRENGTHS.items():
         parser.add_argument(f"--{name}", type=float, default=default, metavar="X", help=f"{what} (%(default)s)")
     parser.add_argument("--seed", type=int, default=5, help="another seed, other pictures (%(default)s)")
-    parser.add_argument("--data-dir", type=path, help="folder with four files in MNIST's format (default: MNIST)")
+    parser.add_argument("--data-dir", type=path, help="folder or .npz file of images (default: MNIST)")
     parser.add_argument("--out", type=png_path, default="augmentation.png", help="the picture (default: %(default)s)")
     args = parser.parse_args(argv)
     return status_of(prog, show_augmentation, args)
@@ -39,7 +39,7 @@ def main(argv=None, prog="show_augmentation"):
 def show_augmentation(args):
     """Draw the picture."""
     augment = Augment(args.seed, **{name: getattr(args, name) for name in STRENGTHS})
-    images, labels, _, _ = load_mnist(args.data_dir)
+    images, labels, _, _ = load_dataset(args.data_dir)
     classes, first = np.unique(labels, return_index=True)
     versions = np.concatenate([images[first], *(augment(images[first], step) for step in range(VERSIONS))])
     columns = ["original", *(f"step {step}" for step in range(VERSIONS))]
