@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import synann_np
-from synann_np.layers import BatchNorm1d, Conv2d, Flatten, Linear, LogSoftmax, Normalize
+from synann_np.layers import BatchNorm2d, Conv2d, Flatten, Linear, LogSoftmax, Normalize
 from synann_np.losses import mse_loss, nll_loss
 from synann_np.models import SynaMLP, SynaNN, normalized
 from synann_np.optim import SGD, Adam
@@ -286,10 +286,10 @@ def test_ignored_labels_are_in_no_count():
         fit(table_model(), SGD(0.1), (X, labels), None, 1)
 
 
-def test_batch_norm_statistics_are_put_back_after_the_check_of_a_batch_of_one_row():
-    rng = np.random.default_rng(0)
-    layers = [("bn", BatchNorm1d(4)), ("fc", Linear(4, 3, rng=rng)), ("log", LogSoftmax())]
-    model = Sequential(layers)
-    with pytest.raises(ValueError, match="batch of one row"):
-        fit(model, SGD(0.1), (X, LABELS), None, 1, batch_size=1)
-    assert np.array_equal(model.buffers["bn.running_mean"], np.zeros(4))
+def test_batch_norm_statistics_are_put_back_after_the_check_of_a_batch_of_one_row(rng):
+    """Batch-norm over the pixels of one image works, and moves the running statistics."""
+    layers = [("bn", BatchNorm2d(1)), ("flatten", Flatten()), ("fc", Linear(12, 3, rng=rng)), ("log", LogSoftmax())]
+    model, x = Sequential(layers), rng.standard_normal((90, 1, 3, 4)) + 5
+    fit(model, SGD(0.1), (x, LABELS), None, 1, batch_size=89).close()
+    assert np.array_equal(model.buffers["bn.running_mean"], [0])
+    assert np.array_equal(model.buffers["bn.running_var"], [1])
