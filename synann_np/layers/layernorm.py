@@ -43,6 +43,10 @@ class LayerNorm(Layer):
             if self.flag("bias"):
                 self.params["bias"] = self.backend.xp.zeros(sizes, self.dtype)
 
+    def multiplications(self, x_shape, y_shape):
+        """None: weight has an element for each of x, whatever its shape."""
+        return 0
+
     @np.errstate(under="ignore")
     def forward(self, x, train=False):
         self.check_input(x, "N", ..., *self.normalized_shape)
