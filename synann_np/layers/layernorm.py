@@ -44,7 +44,7 @@ class LayerNorm(Layer):
                 self.params["bias"] = self.backend.xp.zeros(sizes, self.dtype)
 
     def multiplications(self, x_shape, y_shape):
-        """None: weight has an element for each of x, whatever its shape."""
+        """0: weight is no matrix, whatever its shape: an element of it meets one element of x."""
         return 0
 
     @np.errstate(under="ignore")
