@@ -6,6 +6,8 @@ photograph is dark on light, large, shaded, grainy and off centre, and a network
 
 import numpy as np
 
+from .ink import find_digit
+from .paper import without_table
 from .photo_file import PhotoError
 
 BOX, SIDE, CENTRE = 20, 28, 14.0
@@ -15,9 +17,10 @@ THINNEST = 2.0  # pixels of the box; MNIST's strokes are 2 to 4.5 wide
 def to_mnist(grey):
     """Find the digit, and draw it as MNIST would have it.
 
-    1. The light is seldom even: a quadratic surface fitted to the paper is subtracted.
-    2. Ink is what stands out to one side, darker or lighter; so both kinds of photographs come out light on dark.
-    3. Ink and paper are told apart by Otsu's threshold; specks and what touches the edge are dropped.
+    1. What the paper lies on is cut off (paper.py).
+    2. The paper's brightness around each pixel is estimated and subtracted; ink is what stands out to one side, darker
+       or lighter, so that both kinds of photographs come out light on dark.
+    3. The digit is found among the marks: no specks, lines, frames, and not two digits (ink.py, parts.py).
     4. The digit is cut out, thin strokes are broadened, and the longer side becomes 20 pixels, each the mean of its
        area.
     5. It is placed so that its centre of mass is the centre of the picture.
@@ -30,18 +33,8 @@ def to_mnist(grey):
     """
     if grey.ndim != 2 or min(grey.shape) < 8:
         raise PhotoError(f"expected a picture of at least 8×8 pixels, got {grey.shape}")
-    relief = _relief(grey.astype("float64"))
-    ink = relief.clip(0)
-    threshold = otsu_threshold(ink)
-    strong = ink > threshold
-    if not 0 < strong.mean() <= 0.5:
-        raise PhotoError("no digit found: the picture is blank, or filled")
-    paper = relief[~strong]
-    if ink[strong].mean() - paper.mean() < max(0.08, 3 * paper.std()):
-        raise PhotoError("no digit found: too little contrast")
-    digit = _digit_of(strong)
-    if digit.sum() < 0.2 * strong.sum():
-        raise PhotoError("no digit found: nothing but texture")
+    grey = without_table(grey.astype("float64"))
+    ink, digit, threshold = find_digit(grey)
     # Soft edges: from half the threshold, clearly paper, to the brightness of typical ink.
     level = np.median(ink[digit])
     softened = ((ink - threshold / 2) / (level - threshold / 2)).clip(0, 1) * _grown(digit)
@@ -64,70 +57,6 @@ def drawing_to_mnist(ink):
         raise PhotoError("nothing is drawn")
     rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
     return _framed(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype("float64"))
-
-
-def otsu_threshold(values):
-    """The threshold that best splits values (any shape, floats) into two groups: largest variance between the means."""
-    counts, edges = np.histogram(values, 256)
-    middles = (edges[1:] + edges[:-1]) / 2
-    below = counts.cumsum()[:-1]
-    above = values.size - below
-    sums = (counts * middles).cumsum()
-    mean_below, mean_above = sums[:-1] / below.clip(1), (sums[-1] - sums[:-1]) / above.clip(1)
-    between = below * above * (mean_above - mean_below) ** 2
-    # Between groups far apart every threshold is as good: the middle one.
-    return edges[1:-1][between >= (1 - 1e-9) * between.max()].mean()
-
-
-def components(mask):
-    """Connected parts (8 neighbours) of a boolean picture: list of (rows, columns) index arrays, largest first."""
-    width = mask.shape[1] + 2
-    left = set(np.flatnonzero(np.pad(mask, 1)).tolist())
-    steps = [dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
-    found = []
-    while left:
-        part = [left.pop()]
-        for place in part:  # grows while it is walked
-            for step in steps:
-                if place + step in left:
-                    left.remove(place + step)
-                    part.append(place + step)
-        rows, columns = np.divmod(np.array(part), width)
-        found.append((rows - 1, columns - 1))
-    return sorted(found, key=lambda part: -len(part[0]))
-
-
-def _relief(grey):
-    """How far each pixel stands out from the paper; positive to the side to which the digit stands out."""
-    y, x = np.linspace(-1, 1, grey.shape[0])[:, None], np.linspace(-1, 1, grey.shape[1])
-    surface = np.stack(np.broadcast_arrays(1.0, y, x, y * x, y**2, x**2), axis=-1)
-    paper = np.ones(grey.shape, bool)
-    for _ in range(4):  # each time without what is not paper
-        weights = np.linalg.lstsq(surface[paper], grey[paper], rcond=None)[0]
-        difference = grey - surface @ weights
-        spread = difference[paper].std()
-        paper = np.abs(difference) <= max(1.5 * spread, 1e-3)
-        if paper.sum() < 50:
-            break
-    return difference if (difference**3).sum() > 0 else -difference
-
-
-def _digit_of(strong):
-    """The parts of a mask that are the digit: not at the edge if anything else is there, and no specks."""
-    parts = components(strong)
-    height, width = strong.shape
-
-    def inside(part):
-        rows, columns = part
-        return rows.min() > 0 and columns.min() > 0 and rows.max() < height - 1 and columns.max() < width - 1
-
-    free = [part for part in parts if inside(part) and len(part[0]) >= len(parts[0][0]) / 10]
-    kept = free or parts
-    digit = np.zeros(strong.shape, bool)
-    for rows, columns in kept:
-        if len(rows) >= len(kept[0][0]) / 8:
-            digit[rows, columns] = True
-    return digit
 
 
 def _framed(cut):
