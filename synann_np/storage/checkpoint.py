@@ -20,7 +20,7 @@ from ..backend import get_backend
 from ..version import __version__
 from .atomic_file import write_atomically
 from .model_builder import build, build_without_memory, most_parts
-from .safetensors_file import CheckpointError, encode, read
+from .safetensors_file import CheckpointError, encode, in_one_line, read
 from .save_proof import proved_description
 
 FORMAT = "synann_np"
@@ -128,9 +128,11 @@ def check_content(tensors, texts, path):
             "and give it the arrays with synann_np.storage.torch_names.load_weights(model, file)"
         )
     version = texts.get("format_version", "")
-    if version.isdecimal() and len(version) < 9 and int(version) > FORMAT_VERSION:
+    if not (version.isascii() and version.isdecimal()):
+        raise CheckpointError(f"{path}: damaged, its format version is {version!r:.20}; {OTHER_FILE}")
+    if len(version) > 9 or int(version) > FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: format version {int(version)}, written by synann_np {texts.get('package_version')!r:.20}; this "
+            f"{path}: format version {version:.9}, written by synann_np {texts.get('package_version')!r:.20}; this "
             f"is {__version__}, which reads up to {FORMAT_VERSION}: update synann_np"
         )
     if texts.pop("sha256", None) != _checksum(tensors, texts):
@@ -143,7 +145,7 @@ def check_content(tensors, texts, path):
         expected = build_without_memory(parts["model"], most_parts(len(own)))
         expected = expected.params | expected.buffers
     except Exception as error:  # JSON of any depth and numbers of any length: whatever is raised, the file is to blame
-        raise CheckpointError(f"{path}: {' '.join(str(error).split()):.300}; {OTHER_FILE}") from error
+        raise CheckpointError(f"{path}: {in_one_line(error, 300)}; {OTHER_FILE}") from error
     weights, rest = _take_out(tensors, WEIGHTS), _take_out(tensors, OPTIMIZER)
     for state in [tensors, weights] if weights else [tensors]:
         _check_arrays(state, expected, path)

@@ -9,7 +9,7 @@ from ..layers import Layer
 from ..sequential import Sequential
 from .layer_registry import OWN, class_of
 from .model_config import HERE
-from .safetensors_file import CheckpointError
+from .safetensors_file import CheckpointError, in_one_line
 from .shapes_only import NoRandom, ShapesOnly
 
 DEEPEST = 32  # layers within one another
@@ -80,7 +80,7 @@ class _Builder:
         try:
             return Sequential(built, self.dtype, self.backend)
         except ValueError as error:
-            raise CheckpointError(f"{error!s:.200}") from error
+            raise CheckpointError(in_one_line(error)) from error
 
     def layer(self, kind, arguments, depth, name):
         self.count()
@@ -104,8 +104,8 @@ class _Builder:
         except CheckpointError:
             raise
         except Exception as error:  # whatever a constructor raises
-            reason = " ".join(str(error).split())
-            raise CheckpointError(f"layer {name!r:.40}: {kind!s:.40} cannot be made ({reason:.160})") from error
+            reason = in_one_line(error, 160)
+            raise CheckpointError(f"layer {name!r:.40}: {kind!s:.40} cannot be made ({reason})") from error
 
     def construct(self, cls, arguments, is_own):
         real = {"dtype": self.dtype, "backend": "numpy", "rng": np.random.default_rng(0)}

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from .safetensors_file import CheckpointError
+from .safetensors_file import CheckpointError, in_one_line
 
 
 def restore_optimizer(checkpoint, optimizer, model):
@@ -39,9 +39,8 @@ def restore_optimizer(checkpoint, optimizer, model):
     try:
         expected = _names_after_a_step(cls(**arguments), {name for of_key in arrays.values() for name in of_key})
     except Exception as error:  # the class refuses numbers that it could not have saved
-        reason = " ".join(str(error).split())
         raise CheckpointError(
-            f"{checkpoint.path}: the state of the optimiser is refused ({reason:.160}); start a new run"
+            f"{checkpoint.path}: the state of the optimiser is refused ({in_one_line(error, 160)}); start a new run"
         ) from error
     if {key: set(of_key) for key, of_key in arrays.items()} != expected:
         raise CheckpointError(f"{checkpoint.path}: arrays of the optimiser are missing; start a new run")

@@ -30,6 +30,12 @@ class CheckpointError(ValueError):
     """A model file is missing or bad. The message is one line: which file, what is wrong, what to do."""
 
 
+def in_one_line(error, longest=200):
+    """The text of an error without what could disturb a terminal: a file may have put anything into it."""
+    text = " ".join(str(error).split())[:longest]
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def encode(tensors, metadata):
     """The content of a file.
 

@@ -276,6 +276,12 @@ def test_a_name_that_load_refuses_is_refused_by_save(tmp_path):
         saved(tmp_path, ("", Linear(3, 2)))
 
 
+def test_mixed_dtypes_are_refused_before_they_are_saved(tmp_path):
+    with pytest.raises(ValueError, match=r"l0.*float64"):
+        saved(tmp_path, Linear(3, 2, dtype="float64"))
+    assert not list(tmp_path.iterdir())
+
+
 def nested(depth):
     model = Linear(2, 2)
     for _ in range(depth):
