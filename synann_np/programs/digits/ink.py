@@ -10,6 +10,7 @@ LEAST_CONTRAST = 0.08
 SEPARATE = 0.8  # share of the variance between ink and paper; a ramp has 3/4
 THICKEST = 0.27  # of the longer side: a stroke of a digit that fills the picture
 NEAR = 0.08  # of the longer side: so near to an edge a soft stroke begins
+LEAST_INK = 0.15  # of the picture, where a digit fills it: lines of a sheet cover less
 MOST_PIECES = 12  # of the paper around and within such a digit
 LINE = 1 / 32  # of the longer side: the thickest line of the paper
 LINES = "no digit found: the ink runs from edge to edge, as lines of the paper do, or a digit that was cut off"
@@ -102,7 +103,7 @@ def _ink_is_light(grey):
 def _is_cut_out(mask):
     """Whether a mask looks like one digit that fills the picture: thin, in one piece, from side to side."""
     without_lines = _without_lines(mask)
-    if not without_lines.any() or holds_a_window(mask, THICKEST):
+    if mask.mean() < LEAST_INK or not without_lines.any() or holds_a_window(mask, THICKEST):
         return False
     parts = components(without_lines)
     return (
