@@ -1,0 +1,5 @@
+"""The fixture of tests that start mpiexec."""
+
+from distributed.mpiexec import mpi
+
+__all__ = ["mpi"]

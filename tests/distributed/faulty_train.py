@@ -1,0 +1,67 @@
+"""scripts/train_mnist.py with a fault: faulty_train.py FAULT RANK STEP ARGUMENTS...
+
+What is broken is the optimiser, which every rank calls once a step.
+"""
+
+import errno
+import os
+import signal
+import sys
+
+import numpy as np
+
+from synann_np.optim import SGD
+from synann_np.programs.runs import saver
+from synann_np.programs.train import main
+
+fault, rank, step, *arguments = sys.argv[1:]
+steps = iter(range(10**9))
+
+
+def kill(params):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def terminate(params):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def exception(params):
+    raise RuntimeError("broken on purpose")
+
+
+def exit_0(params):
+    sys.exit(0)
+
+
+def exit_2(params):
+    sys.exit(2)
+
+
+def nan(params):
+    params["fc2.weight"][0, 0] = np.nan
+
+
+def bit(params):
+    params["fc2.bias"][0] = np.nextafter(params["fc2.bias"][0], np.float32(9))
+
+
+def save(params):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    saver.write_atomically = full
+
+
+def none(params):
+    pass
+
+
+def broken_step(self, params, grads):
+    whole_step(self, params, grads)
+    if next(steps) == int(step) and os.environ.get("PMI_RANK", "0") == rank:
+        globals()[fault](params)
+
+
+whole_step, SGD.step = SGD.step, broken_step
+sys.exit(main(arguments))

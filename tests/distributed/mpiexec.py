@@ -1,0 +1,53 @@
+"""Programs on several ranks, each with a limit of time; tests that need them skip where MPI cannot be had."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+SECONDS = "100"
+
+
+def why_not():
+    """Why no program can be run on two ranks here; an empty text if it can."""
+    try:
+        import mpi4py  # noqa: F401
+    except ImportError:
+        return "mpi4py is not installed"
+    if MPIEXEC is None:
+        return "there is no mpiexec"
+    two = mpiexec(2, "-c", "from mpi4py import MPI; print(MPI.COMM_WORLD.size)")
+    if two.stdout.split() != ["2", "2"]:
+        return f"mpiexec and mpi4py do not work together: {two.stdout[:80]} {two.stderr[:300]}"
+    return ""
+
+
+def command(ranks, *arguments):
+    return [MPIEXEC, "-n", str(ranks), sys.executable, *map(str, arguments)]
+
+
+def environment(**more):
+    return {**os.environ, "PYTHONPATH": str(ROOT), "MPIEXEC_TIMEOUT": SECONDS, **more}
+
+
+def mpiexec(ranks, *arguments, **more):
+    """A finished run; its attribute `seconds` says how long it took."""
+    started = time.monotonic()
+    done = subprocess.run(
+        command(ranks, *arguments), env=environment(**more), capture_output=True, text=True, timeout=120, check=False
+    )
+    done.seconds = time.monotonic() - started
+    return done
+
+
+@pytest.fixture(scope="session")
+def mpi():
+    """Skips the test where MPI cannot be had."""
+    if reason := why_not():
+        pytest.skip(reason)

@@ -1,0 +1,165 @@
+"""The training program on several ranks: its files, and how all ranks end together."""
+
+import hashlib
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from distributed.mpiexec import command, environment, mpiexec
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_mnist.py"
+FAULTY = Path(__file__).with_name("faulty_train.py")
+FILES = ("last.safetensors", "best.safetensors", "history.jsonl")
+TOGETHER = 5  # seconds within which all ranks have ended, on an idle machine
+BUSY = 6  # times slower
+
+
+def write_idx(path, array):
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    path.write_bytes(header + array.astype("uint8").tobytes())
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory):
+    """Arguments of a run of 20 steps with everything on, on random images."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for split, n in (("train", 225), ("t10k", 40)):
+        write_idx(folder / f"{split}-images-idx3-ubyte", rng.integers(0, 256, (n, 28, 28)))
+        write_idx(folder / f"{split}-labels-idx1-ubyte", rng.integers(0, 10, n))
+    return [
+        "--data-dir", folder, "--epochs", 4, "--batch-size", 48, "--validation", 30, "--test-batch-size", 9,
+        "--augment", "shift=2,elastic=1", "--clip", 1, "--ema", 0.9, "--label-smoothing", 0.1, "--schedule", "cosine",
+        "--keep", "best", "--log-interval", 2, "--engine", "plain", "--chunks", 4,
+    ]  # fmt: skip
+
+
+def hashes(folder):
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+
+
+@pytest.fixture(scope="module")
+def whole(options, tmp_path_factory):
+    """The hashes of the files of one process, without MPI, that nothing interrupts."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    run = subprocess.run(
+        [sys.executable, SCRIPT, *map(str, options), "--out", out], capture_output=True, text=True, timeout=100
+    )
+    assert run.returncode == 0, run.stderr
+    return hashes(out)
+
+
+@pytest.fixture
+def faulty(mpi, options, tmp_path):
+    """Function: a run with a fault on two ranks, into tmp_path / "run"."""
+
+    def run(fault, rank, step, *more, ranks=2):
+        arguments = [*options, "--distributed", "mpi", "--out", tmp_path / "run", *more]
+        return mpiexec(ranks, FAULTY, fault, rank, step, *arguments)
+
+    return run
+
+
+def test_four_ranks_write_the_files_of_one_process_and_its_log_once(mpi, options, whole, tmp_path):
+    run = mpiexec(4, SCRIPT, *options, "--distributed", "mpi", "--out", tmp_path / "run")
+    assert run.returncode == 0, run.stderr
+    assert hashes(tmp_path / "run") == whole
+    assert run.stdout.count("Validation set:") == 4
+    assert run.stdout.count("Test set:") == 1
+    assert "Batch of 48 = 4 chunks of 12 on 4 ranks; 5 steps an epoch" in run.stdout
+    assert "distributed" not in (tmp_path / "run" / "run.json").read_text()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_rank_ends_all_and_the_run_is_resumed_on_other_ranks_to_the_same_bytes(
+    rank, faulty, whole, options, tmp_path
+):
+    run = faulty("kill", rank, 12)
+    assert run.returncode == 9
+    assert "KILLED BY SIGNAL: 9" in run.stdout + run.stderr or "EXIT CODE: 9" in run.stdout + run.stderr
+    assert run.seconds < BUSY * TOGETHER
+    if rank == 0:  # on one process, without MPI
+        resumed = subprocess.run(
+            [sys.executable, SCRIPT, "--resume", tmp_path / "run"], capture_output=True, text=True, timeout=100
+        )
+    else:
+        resumed = mpiexec(4, SCRIPT, "--resume", tmp_path / "run", "--distributed", "mpi")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "after 2 epochs and 10 steps" in resumed.stdout
+    assert hashes(tmp_path / "run") == whole
+
+
+@pytest.mark.parametrize(
+    ("fault", "rank", "code", "words"),
+    [
+        ("exception", 1, 1, "rank 1 of 2:"),
+        ("exit_2", 1, 2, "rank 1 of 2 ended with code 2"),
+        ("exit_0", 1, 1, "rank 1 of 2 ended with code 0"),
+        ("nan", 1, 1, "train_mnist: the loss is NaN"),
+        ("bit", 1, 1, "the weights are no longer equal on all ranks"),
+        ("save", 0, 2, "cannot be written"),
+    ],
+)
+def test_what_goes_wrong_on_one_rank_ends_all_with_its_code_and_one_message(fault, rank, code, words, faulty):
+    run = faulty(fault, rank, 3, "--stop-if-unsaved")
+    assert run.returncode == code, run.stderr
+    assert words in run.stderr
+    assert "Traceback" not in run.stderr or fault == "exception"
+    assert run.seconds < BUSY * TOGETHER
+
+
+def test_a_signal_to_one_rank_stops_all_at_one_record_and_saves(faulty, whole, tmp_path):
+    run = faulty("terminate", 1, 7)
+    assert run.returncode == 128 + signal.SIGTERM, run.stderr
+    assert re.search(r"Stopped after \d epochs and \d+ steps, saved. Continue: ", run.stdout)
+    resumed = mpiexec(2, SCRIPT, "--resume", tmp_path / "run", "--distributed", "mpi")
+    assert resumed.returncode == 0, resumed.stderr
+    assert hashes(tmp_path / "run") == whole
+
+
+def test_ctrl_c_at_mpiexec_stops_all_ranks_and_saves(mpi, options, tmp_path):
+    arguments = [
+        *options,
+        "--epochs",
+        4000,
+        "--schedule",
+        "constant",
+        "--distributed",
+        "mpi",
+        "--out",
+        tmp_path / "run",
+    ]
+    with subprocess.Popen(
+        command(2, SCRIPT, *arguments), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        for line in run.stdout:
+            if line.startswith("Train Epoch: 2"):
+                run.send_signal(signal.SIGINT)
+                break
+        out, err = run.communicate(timeout=BUSY * TOGETHER)
+    assert "steps, saved. Continue: " in out, err
+    assert (tmp_path / "run" / "last.safetensors").exists()
+
+
+def test_early_stopping_ends_all_ranks(faulty):
+    run = faulty("none", 0, 0, "--lr", 0, "--patience", 1, "--schedule", "constant")
+    assert run.returncode == 0, run.stderr
+    assert "Stopped early" in run.stdout
+
+
+def test_too_many_ranks_are_refused_in_one_line(faulty):
+    run = faulty("none", 0, 0, "--chunks", 1)
+    assert run.returncode == 2
+    assert "1 chunks on 2 ranks" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_without_distributed_the_processes_of_mpiexec_are_refused(mpi, options, tmp_path):
+    run = mpiexec(2, SCRIPT, *options, "--out", tmp_path / "run")
+    assert run.returncode == 2
+    assert "add --distributed mpi" in run.stderr
