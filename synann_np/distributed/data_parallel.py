@@ -7,9 +7,9 @@ from ..backend import array_module
 from ..data import batches
 from ..losses import nll_loss
 from ..sequential import Sequential
-from ..training.clipping import clip_grad_norm
-from ..training.data_set import scaling
 from .chunks import check_chunks, own_chunks, tree_sum
+from .clipping import clip
+from .evaluation import evaluate
 from .norm import SyncedBatchNorm
 from .replicas import check_replicas
 
@@ -45,6 +45,12 @@ class DataParallel:
         if chunks is not None:
             check_chunks(chunks, comm.size)
         self.stages = [self._stage(*named) for named in _flat(model)]
+        self.sharded = {
+            f"{name}.{key}": stage
+            for name, stage in self.stages
+            if getattr(stage, "sharded", False)
+            for key in stage.params | stage.buffers
+        }
 
     def __getattr__(self, name):
         if name == "model":  # not there yet, while it is copied
@@ -79,8 +85,8 @@ class DataParallel:
         rows = [part.stop - part.start for part in parts]
         caches = []
         for _, stage in self.stages:
-            if isinstance(stage, SyncedBatchNorm):
-                xs, cache = stage.forward(xs, rows, N)
+            if hasattr(stage, "forward_chunks"):
+                xs, cache = stage.forward_chunks(xs, rows, N)
             else:
                 done = [
                     stage.forward(x, True, *((step, part.start) if stage.draws_masks else ()))
@@ -95,8 +101,8 @@ class DataParallel:
             dys.append(dy * (count / N))
         whole, own = {}, [{} for _ in dys]
         for (name, stage), cache in zip(reversed(self.stages), reversed(caches), strict=True):
-            if isinstance(stage, SyncedBatchNorm):
-                dys, grads = stage.backward(dys, cache)
+            if hasattr(stage, "forward_chunks"):
+                dys, grads = stage.backward_chunks(dys, cache)
                 whole |= {f"{name}.{key}": g for key, g in grads.items()}
                 continue
             for c, (dy, its) in enumerate(zip(dys, cache, strict=True)):
@@ -106,30 +112,17 @@ class DataParallel:
         return value, whole | grads
 
     def clip_grad_norm(self, grads, max_norm):
-        return clip_grad_norm(grads, max_norm)
+        """As training.clipping.clip_grad_norm, with the norm over the units of all ranks."""
+        return clip(grads, max_norm, self.sharded, self.total)
 
     def evaluate(self, images, labels, batch_size):
         """Mean loss and number of right answers, the numbers of one process. The replicas are compared first.
 
         Raises: ReplicasDiffer.
         """
-        check_replicas(self.params | self.buffers, self.backend, self.comm)
-        starts, found = range(0, len(images), batch_size), {}
-        for b in range(self.comm.rank, len(starts), self.comm.size):
-            rows = slice(starts[b], starts[b] + batch_size)
-            found[b] = self._evaluate_batch(images[rows], labels[rows])
-        found = [one for ranks in self.comm.gathered(found) for one in ranks.items()]
-        losses, correct = 0.0, 0
-        for _, (loss, right) in sorted(found, key=lambda one: one[0]):
-            losses, correct = losses + loss, correct + int(right)
-        return float(losses) / len(images), correct
-
-    def _evaluate_batch(self, images, labels):
-        ((x, targets),) = batches(images, labels, len(images), dtype=self.input_dtype, scaling=scaling(self.model))
-        log_probs, _ = self.model.forward(x)
-        loss, _ = nll_loss(log_probs, targets)
-        to_host = self.backend.to_host
-        return to_host(loss * len(targets))[()], to_host((log_probs.argmax(axis=1) == targets).sum())
+        arrays = self.params | self.buffers
+        check_replicas({name: a for name, a in arrays.items() if name not in self.sharded}, self.backend, self.comm)
+        return evaluate(self.model, images, labels, batch_size, self.comm, every_batch=bool(self.sharded))
 
     def _summed(self, losses, chunk_grads):
         """The sums over all chunks and ranks, in one message: all gradients by name, and the loss."""
@@ -148,7 +141,7 @@ class DataParallel:
     def _stage(self, name, layer):
         if SyncedBatchNorm.replaces(layer):
             return name, SyncedBatchNorm(layer, self.total)
-        if layer.mixes_rows:
+        if layer.mixes_rows and not hasattr(layer, "forward_chunks"):
             raise ValueError(f"DataParallel: {name}: {layer!r} mixes rows; only batch-norm can be divided among ranks")
         if layer.draws_masks and "first_row" not in inspect.signature(layer.forward).parameters:
             raise ValueError(

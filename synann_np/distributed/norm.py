@@ -32,7 +32,7 @@ class SyncedBatchNorm:
         """Whether a layer is a batch-norm of this package."""
         return hasattr(layer, "moments") or type(layer) in (BatchNorm1d, BatchNorm2d)
 
-    def forward(self, xs, rows, N):
+    def forward_chunks(self, xs, rows, N):
         """xs: the chunks of this rank, of which `rows` count: list of int, 0 or all of a chunk. N: rows of the batch.
 
         Returns: ys, cache. Raises: ValueError with one value a channel in the whole batch.
@@ -50,7 +50,7 @@ class SyncedBatchNorm:
         done = [self.parts.normalised(x, mean, var) for x in xs]
         return [y for y, _ in done], ([cache for _, cache in done], rows, M)
 
-    def backward(self, dys, cache):
+    def backward_chunks(self, dys, cache):
         """Returns: dxs, grads: {"weight", "bias"} of the whole batch, which nobody adds up again."""
         caches, rows, M = cache
         xp = array_module(dys[0])

@@ -102,7 +102,7 @@ def _twin(chain, threads, wants_dx):
         and first.kernel_size[0] * first.kernel_size[1] <= WINDOW
     ):
         return 1, FastMaxPool2d(first, threads)
-    if kinds[0] in GRAPHS:
+    if kinds[0] in GRAPHS or getattr(first, "sharded", False):
         return 1, with_fast_graph(first, threads)
     if kinds[0] is RNN:
         return 1, FastRNN(first, threads)

@@ -9,10 +9,13 @@ from ..sequential import Sequential
 from .in_shape import number_of_classes, shape_of_example
 
 
-def SynaMLP(seed=5, dtype="float32", backend="numpy", hidden=250, in_shape=(1, 28, 28), classes=10) -> Sequential:
+def SynaMLP(
+    seed=5, dtype="float32", backend="numpy", hidden=250, in_shape=(1, 28, 28), classes=10, synapse=Synapse
+) -> Sequential:
     """The network of the paper's experiment: 250 hidden units, softmax → synapse → batch-norm.
 
-    Arguments: hidden: units. in_shape: (D,) for a table of D columns, or any other shape, which is flattened. The
+    Arguments: hidden: units. in_shape: (D,) for a table of D columns, or any other shape, which is flattened.
+        synapse: the class of the layer; functools.partial(ShardedSynapse, comm=comm) divides it among processes. The
         others, and the returned Sequential: as SynaNN.
 
     Raises: ValueError for another shape or number.
@@ -23,7 +26,7 @@ def SynaMLP(seed=5, dtype="float32", backend="numpy", hidden=250, in_shape=(1, 2
         ("flatten", Flatten()),  # (N, 784)
         ("fc1", Linear(features, hidden, **options)),
         ("softmax", Softmax()),
-        ("fcn", Synapse(hidden, **options)),
+        ("fcn", synapse(hidden, **options)),
         ("fcb", BatchNorm1d(hidden, **options)),
         ("fc2", Linear(hidden, number_of_classes("SynaMLP", classes), **options)),  # (N, K)
         ("log_softmax", LogSoftmax()),
