@@ -54,7 +54,13 @@ def on_all_ranks(args, prog):
     """Train, on one process or on those of mpiexec. What goes wrong on one rank ends all. Returns: the exit status."""
     with communicator(args.distributed) as comm:
         args, agreed = comm.from_first(args), []
-        status = status_of(prog, lambda: agreed.append(comm.from_first(train(args, prog, comm))))
+
+        def together():
+            status = train(args, prog, comm)
+            comm.barrier()  # rank 0 may still test and draw
+            agreed.append(comm.from_first(status))
+
+        status = status_of(prog, together)
         return agreed[0] if agreed else comm.abort(status)
 
 
