@@ -17,7 +17,6 @@ import numpy as np
 from .. import fast
 from ..backend import get_backend
 from ..data import DataError, load_dataset, split_validation
-from ..distributed import communicator
 from ..storage.atomic_file import write_atomically
 from ..train import fit
 from ..version import __version__
@@ -30,7 +29,7 @@ from .runs.identity import run_identity
 from .runs.log import announce_stop, command, complain, continuation, follow
 from .runs.options import HYPERPARAMETERS
 from .runs.parts import make_model, make_optimizer, make_tools, schedule_epochs
-from .runs.ranks import Leading, describe_division, divided, follow_first, share_state, silent
+from .runs.ranks import Leading, describe_division, divided, follow_first, on_all_ranks, share_state
 from .runs.save_interval import to_interval
 from .runs.saver import RunSaver
 from .runs.stop_signals import StopSignals
@@ -45,32 +44,13 @@ def main(argv=None, prog="train_mnist"):
     if not argv:
         print(f"20 epochs of the published network. In seconds, and more accurate: {command(prog)} --recipe quick")
     with stay_when_unread(), np.errstate(all="ignore"):  # numbers that are not finite end a run with a line of its own
-        status = status_of(prog, on_all_ranks, args, prog)
+        status = status_of(prog, on_all_ranks, train, args, prog)
         unread = isinstance(take_failure(), BrokenPipeError)  # another failure has been warned of
         return status or (UNREAD if unread else 0)
 
 
-def on_all_ranks(args, prog):
-    """Train, on one process or on those of mpiexec. What goes wrong on one rank ends all. Returns: the exit status."""
-    with communicator(args.distributed) as comm:
-        args, agreed = comm.from_first(args), []
-
-        def together():
-            status = train(args, prog, comm)
-            comm.barrier()  # rank 0 may still test and draw
-            agreed.append(comm.from_first(status))
-
-        status = status_of(prog, together)
-        return agreed[0] if agreed else comm.abort(status)
-
-
 def train(args, prog, comm):
-    """Train as the arguments say. Returns: the exit status, on rank 0."""
-    with silent(comm.rank > 0):
-        return _train(args, prog, comm)
-
-
-def _train(args, prog, comm):
+    """Train as the arguments say, on this rank. Returns: the exit status, on rank 0."""
     backend = get_backend(args.backend)
     data = load_dataset(args.data_dir)
     train_set, test_set, watched, test_name = data[:2], data[2:], data[2:], "Test"

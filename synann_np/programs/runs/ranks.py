@@ -5,11 +5,30 @@ import os
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from signal import Signals
 
-from ...distributed import DataParallel
+from ...distributed import DataParallel, communicator
 from ...distributed.chunks import SMALL
 from ...distributed.nccl import with_nccl
+from ..process import status_of
 
 TUNED_AT = 100  # the batch size that recipes and default learning rates were chosen with
+
+
+def on_all_ranks(train, args, prog):
+    """train(args, prog, communicator) on one process or on those of mpiexec. What goes wrong on one rank ends all.
+
+    Returns: the exit status of rank 0, on all.
+    """
+    with communicator(args.distributed) as comm:
+        args, agreed = comm.from_first(args), []
+
+        def together():
+            with silent(comm.rank > 0):
+                status = train(args, prog, comm)
+            comm.barrier()  # asleep: rank 0 may still test and draw
+            agreed.append(comm.from_first(status))
+
+        status = status_of(prog, together)
+        return agreed[0] if agreed else comm.abort(status)
 
 
 def divided(model, comm, args):
