@@ -22,8 +22,8 @@ def why_not():
         return "mpi4py is not installed"
     if MPIEXEC is None:
         return "there is no mpiexec"
-    two = mpiexec(2, "-c", "from mpi4py import MPI; print(MPI.COMM_WORLD.size)")
-    if two.stdout.split() != ["2", "2"]:
+    two = mpiexec(2, "-c", "from mpi4py.MPI import COMM_WORLD as c; c.rank or print(c.size)")
+    if two.stdout.split() != ["2"]:
         return f"mpiexec and mpi4py do not work together: {two.stdout[:80]} {two.stderr[:300]}"
     return ""
 
