@@ -210,7 +210,7 @@ def test_the_synapse_follows_its_sliders_and_the_circuit_steps(open_page):
     for name, value in {"x": 0.5, "y": 0.5, "alpha": 1, "beta": 0.5}.items():
         page.fill(f"#surface-sliders-{name}", str(value))
     page.wait_for_function("document.getElementById('surface-values').textContent.includes('0.375')")
-    page.check("input[value=surprisal]", force=True)
+    page.locator(".choice span", has_text="surprisal").click()
     page.wait_for_function("document.getElementById('surface-values').textContent.includes('0.981')")  # −log 0.375
     page.click("#flip-step")
     page.wait_for_function("document.getElementById('flip-note').textContent.startsWith('Step 1:')")
