@@ -82,7 +82,13 @@ LAZY = {
 }
 
 # Rooms and bridges that need an extra to be imported at all, and nobody imports them: the libraries of the extra.
-EXTRAS = {"risk": {"scipy", "sklearn"}, "bridges.torch": {"torch"}, "bridges.onnx": {"onnx"}}
+EXTRAS = {
+    "risk": {"scipy", "sklearn"},
+    "bridges.torch": {"torch"},
+    "bridges.onnx": {"onnx"},
+    "bridges.sklearn": {"sklearn"},
+    "bridges.tensorboard": {"tensorboard"},
+}
 
 # Modules and folders. The arguments of a program offer it by name.
 MAY_NAME_CUPY = {"backend", "distributed.nccl", "fast.cuda", "programs.command_line", "bridges.torch.cuda"}

@@ -9,7 +9,7 @@ synann train --resume runs/mine       continue a run that was stopped or killed
 
 import math
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 
 import numpy as np
@@ -22,6 +22,7 @@ from ..train import fit
 from ..version import __version__
 from .process import status_of
 from .runs.arguments import describe_classes, describe_settings, parse_arguments, to_json
+from .runs.board import require_tensorboard, show_curves, tensorboard
 from .runs.engine import runner, threads_of_run
 from .runs.finish import draw_curves, print_final_test
 from .runs.folder import RunFolder
@@ -51,6 +52,7 @@ def main(argv=None, prog="train_mnist"):
 
 def train(args, prog, comm):
     """Train as the arguments say, on this rank. Returns: the exit status, on rank 0."""
+    require_tensorboard(args.tensorboard)
     backend = get_backend(args.backend)
     data = load_dataset(args.data_dir)
     train_set, test_set, watched, test_name = data[:2], data[2:], data[2:], "Test"
@@ -86,6 +88,7 @@ def train(args, prog, comm):
         else RunFolder.named_by_date("runs") as folder,
         closing(RunSaver(folder, model, optimizer, identity, batches_per_epoch, **saving)) as saver,
         StopSignals(announce_stop) as stop,
+        ExitStack() as boards,
     ):
         if args.resume is not None:
             for note in saver.resume(args.accept_changes):
@@ -99,10 +102,11 @@ def train(args, prog, comm):
         write_atomically(folder.settings, to_json(args, **versions).encode())
         if args.resume is None:
             saver.start()
+        callbacks = boards.enter_context(tensorboard(args.tensorboard, model, optimizer, saver.step))
         print("\n".join([*describe_settings(args), *describe_classes(args.data_dir)]))
         print("\n".join(describe_division(comm, args, batches_per_epoch)))
         step, finished = share_state(comm, model, optimizer, tools.average, saver)
-        records = Leading(run(step=step, finished=finished), comm, stop)
+        records = Leading(run(step=step, finished=finished, callbacks=callbacks), comm, stop)
         unread = follow(records, saver, stop, test_name, args, classes)
         records.end()
         saved = saver.save_if_new()
@@ -117,6 +121,7 @@ def train(args, prog, comm):
         if args.validation:
             saved &= print_final_test(model, tools.average, test_set, saver, args)
         draw_curves(folder, f"{args.model} on {args.data_dir or 'MNIST'}, seed {args.seed}")
+        show_curves(callbacks, folder.curves, saver.step)
     print(f"Model, history and curves: {folder.path}")
     return 0 if saved else 2
 

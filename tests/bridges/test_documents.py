@@ -49,6 +49,14 @@ def test_the_example_of_onnx_agrees(monkeypatch, capsys):
     assert "agree" in capsys.readouterr().out
 
 
+def test_the_example_of_scikit_learn_prints_a_table(monkeypatch, capsys):
+    require("sklearn")
+    run_example(monkeypatch, "bridge_sklearn.py", "wine", "--folds", "2")
+    row = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(r"\| wine \|( [\d.]+%, [\d.]+ \|){3}", row)
+    assert all(float(accuracy) > 90 for accuracy in re.findall(r"([\d.]+)%", row))
+
+
 def test_the_example_of_pytorch_trains(monkeypatch, capsys):
     require("torch")
     run_example(monkeypatch, "bridge_torch.py", "--steps", "60")

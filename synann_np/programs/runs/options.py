@@ -18,6 +18,7 @@ HYPERPARAMETERS = (
 )  # fmt: skip
 TAKEN_OVER = (
     *HYPERPARAMETERS, "dtype", "backend", "epochs", "patience", "keep", "data_dir", "save_every", "recipe",
+    "tensorboard",
 )  # fmt: skip
 OF_ONE_CALL = ("resume", "overwrite", "accept_changes", "distributed")
 SWITCHES = ("normalize", "nesterov", "decay_vectors")  # --nesterov and --no-nesterov
@@ -99,6 +100,8 @@ def _add_run(add):
     add("--engine", choices=("fast", "plain"), default=engine,
         help="fast: compiled layers; plain: the readable NumPy layers, slower (default: fast)")
     add("--out", type=path, help="folder for history, models and curves (default: runs/DATE-TIME)")
+    add("--tensorboard", type=path, metavar="DIR",
+        help="write losses, learning rate and histograms of the synapses for TensorBoard (default: no)")
     add("--overwrite", action="store_true", help="replace the run in --out")
     add("--resume", type=path, nargs="?", const=True, metavar="DIR",
         help="continue the run in DIR (without DIR: in --out)")
