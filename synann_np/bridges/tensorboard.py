@@ -54,10 +54,9 @@ class TensorBoard:
     ):
         self.folder, self.model, self.optimizer = os.fspath(folder), model, optimizer
         self.writer = EventFileWriter(self.folder)
-        if step:
-            start = SessionLog(status=SessionLog.START)
-            self.writer.add_event(Event(wall_time=time.time(), step=step, session_log=start))
-            self.writer.flush()
+        start = SessionLog(status=SessionLog.START)  # the second one of a folder hides what is beyond its step
+        self.writer.add_event(Event(wall_time=time.time(), step=step, session_log=start))
+        self.writer.flush()
 
     def __enter__(self) -> TensorBoard:
         return self
