@@ -118,6 +118,7 @@ class TensorBoard:
 
 def synapses(name, layer):
     """(name, layer) of every synapse graph in a layer or model, itself included."""
+    layer = getattr(layer, "body", layer)  # of a skip connection
     if hasattr(layer, "coefficients"):
         yield name, layer
     inner = getattr(layer, "layers", None)

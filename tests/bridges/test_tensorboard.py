@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 from stripes import stripes
 from synann_np import fast, layers
 from synann_np.bridges.tensorboard import TensorBoard, synapses
+from synann_np.layers.residual import Residual
 from synann_np.models import MODELS
 from synann_np.optim import SGD
 from synann_np.programs.train import main
@@ -90,6 +91,9 @@ def test_every_synapse_of_a_model_is_found():
     names = {name: [found for found, _ in synapses("", make(seed=1))] for name, make in MODELS.items()}
     assert names["synann"] == names["mlp"] == names["cnn"] == ["fcn"]
     assert (names["rnn"], names["tanh_rnn"]) == (["rnn"], [])
+    skipped = Residual(Sequential([("fcn", layers.Synapse(3))]))
+    assert [found for found, _ in synapses("", Sequential([("skip", skipped)]))] == ["skip/fcn"]
+    assert [found for found, _ in synapses("", Sequential([("skip", Residual(layers.Synapse(3)))]))] == ["skip"]
     inner = Sequential([("deep", layers.SynapseTensor(3, (2,)))])
     assert [found for found, _ in synapses("", Sequential([("block", inner)]))] == [
         "block/deep/hidden1", "block/deep/output",
