@@ -44,7 +44,7 @@ class TensorBoard:
         folder: made if it is missing; a run may add to the files of an earlier one.
         model: Sequential whose synapses are shown (the model itself, not what fast.compile returned); None: none.
         optimizer: whose lr is shown; None: none.
-        step: updates done before, for a run that is resumed: what an earlier run wrote from there on is not shown.
+        step: updates done before, for a run that is resumed: what an earlier run wrote beyond them is not shown.
 
     Raises: OSError if the folder cannot be written at the start.
     """
@@ -54,8 +54,8 @@ class TensorBoard:
     ):
         self.folder, self.model, self.optimizer = os.fspath(folder), model, optimizer
         self.writer = EventFileWriter(self.folder)
-        start = SessionLog(status=SessionLog.START)  # the second one of a folder hides what is beyond its step
-        self.writer.add_event(Event(wall_time=time.time(), step=step, session_log=start))
+        start = SessionLog(status=SessionLog.START)  # from the second one of a folder on, it hides later steps
+        self.writer.add_event(Event(wall_time=time.time(), step=step + 1, session_log=start))
         self.writer.flush()
 
     def __enter__(self) -> TensorBoard:

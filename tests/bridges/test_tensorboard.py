@@ -101,11 +101,11 @@ def test_every_synapse_of_a_model_is_found():
 
 
 def test_a_resumed_run_hides_what_was_written_beyond_its_step(tmp_path):
-    for step, losses in ((0, (1.0, 2.0, 3.0)), (2, (20.0,))):
+    for step, losses in ((0, (1.0, 2.0, 3.0)), (2, (30.0,))):
         with TensorBoard(tmp_path, step=step) as board:
-            for number, loss in enumerate(losses, start=step):
+            for number, loss in enumerate(losses, start=step + 1):
                 board(TrainRecord(1, number, 0, 10, number, loss))
-    assert scalars(read(tmp_path), "loss/train") == [(0, 1.0), (1, 2.0), (2, 20.0)]
+    assert scalars(read(tmp_path), "loss/train") == [(1, 1.0), (2, 2.0), (3, 30.0)]
 
 
 def test_targets_that_are_no_labels_have_no_accuracy(tmp_path):
