@@ -16,14 +16,14 @@ import numpy as np
 
 from .. import fast
 from ..backend import get_backend
-from ..data import DataError, load_dataset, split_validation
+from ..data import load_dataset, split_validation
 from ..storage.atomic_file import write_atomically
 from ..train import fit
 from ..version import __version__
 from .process import status_of
 from .runs.arguments import describe_classes, describe_settings, parse_arguments, to_json
 from .runs.board import require_tensorboard, show_curves, tensorboard
-from .runs.engine import runner, threads_of_run
+from .runs.engine import check_batches, runner, threads_of_run
 from .runs.finish import draw_curves, print_final_test
 from .runs.folder import RunFolder
 from .runs.identity import run_identity
@@ -124,13 +124,3 @@ def train(args, prog, comm):
         show_curves(callbacks, folder.curves, saver.step)
     print(f"Model, history and curves: {folder.path}")
     return 0 if saved else 2
-
-
-def check_batches(model, images, batch_size):
-    """Raises: DataError if a batch would hold one image, of which batch-norm can take no variance."""
-    normalised = any(name.endswith("running_var") for name in model.buffers)
-    if normalised and 1 in (min(batch_size, images), images % batch_size):
-        raise DataError(
-            "a batch would hold one image, of which batch-norm can take no variance: choose a --batch-size of 2 or "
-            f"more that does not leave 1 of {images}"
-        )

@@ -9,10 +9,11 @@ import pytest
 
 from synann_np.layers import Linear
 from synann_np.optim import SGD
+from synann_np.programs.runs.engine import check_batches
 from synann_np.programs.runs.folder import RunFolder, RunFolderError
 from synann_np.programs.runs.saver import RunSaver
 from synann_np.programs.runs.training_state import check_best
-from synann_np.programs.train import check_batches, main
+from synann_np.programs.train import main
 from synann_np.sequential import Sequential
 from synann_np.storage import checkpoint
 from synann_np.train import EvalRecord

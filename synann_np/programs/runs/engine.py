@@ -1,6 +1,7 @@
 """What computes in a run: plain or compiled layers, and the number of threads."""
 
 from ... import fast
+from ...data import DataError
 from ...training.check_finite import check_finite
 from .log import complain
 
@@ -24,3 +25,13 @@ def runner(model, args):
         return model
     fast.tune_process()
     return fast.compile(model, args.threads, input_gradient=False)
+
+
+def check_batches(model, images, batch_size):
+    """Raises: DataError if a batch would hold one image, of which batch-norm can take no variance."""
+    normalised = any(name.endswith("running_var") for name in model.buffers)
+    if normalised and 1 in (min(batch_size, images), images % batch_size):
+        raise DataError(
+            "a batch would hold one image, of which batch-norm can take no variance: choose a --batch-size of 2 or "
+            f"more that does not leave 1 of {images}"
+        )
