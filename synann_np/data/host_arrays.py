@@ -3,6 +3,7 @@
 import numpy as np
 
 BLOCK = 1 << 22  # elements looked at in one go: a memory-mapped file is never held in memory whole
+HOST = 1  # kDLCPU of the DLPack standard
 # How arrays of other libraries become NumPy's, by the name of the library.
 CURES = {
     "torch": "pass x.detach().cpu().numpy()",
@@ -17,19 +18,22 @@ def as_numbers(x, name, backend=None):
     """x as an array of finite numbers, without a copy where it is one.
 
     Arguments:
-        x: NumPy array (read-only and memory-mapped ones too), nested list of numbers, pandas or polars object, or an
+        x: NumPy array (read-only and memory-mapped ones too), nested list of numbers, pandas or polars object, an array
+            of another library in the memory of the host (DLPack: a CPU tensor of PyTorch, an array of JAX), or an
             array of `backend`, which is returned as it is.
         name: for messages.
 
     Returns: array of bool, integers or floats, at least one row.
 
-    Raises: TypeError: tensors of other libraries, text, objects, complex numbers. ValueError: rows of different
+    Raises: TypeError: tensors on a GPU or with gradients, text, objects, complex numbers. ValueError: rows of different
         lengths, no rows, masked values, NaN or infinity. The values of a device are not looked at.
     """
     if backend is not None and backend.xp is not np and isinstance(x, backend.xp.ndarray):
         return _checked_shape(x, name)
     if hasattr(x, "to_numpy"):
         x = x.to_numpy()
+    if not isinstance(x, np.ndarray | list | tuple | range) and (shared := _from_dlpack(x)) is not None:
+        x = shared
     if not isinstance(x, np.ndarray | list | tuple | range):
         kind = type(x)
         cure = CURES.get(kind.__module__.partition(".")[0], "convert it to a NumPy array")
@@ -46,6 +50,14 @@ def as_numbers(x, name, backend=None):
     if a.dtype.kind == "f":
         _check_finite(a, name)
     return a
+
+
+def _from_dlpack(x):
+    """The memory of an array of another library as a NumPy array, None where it would have to be copied."""
+    try:
+        return np.from_dlpack(x, copy=False) if x.__dlpack_device__()[0] == HOST else None
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):  # each library has its own
+        return None
 
 
 def as_labels(labels, name, classes=None, ignore_index=None, backend=None):

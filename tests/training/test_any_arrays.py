@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import synann_np
+from synann_np.data.host_arrays import as_numbers
 from synann_np.layers import BatchNorm2d, Conv2d, Flatten, Linear, LogSoftmax, Normalize
 from synann_np.losses import mse_loss, nll_loss
 from synann_np.models import SynaMLP, SynaNN, normalized
@@ -140,11 +141,42 @@ def test_what_is_not_meant_is_refused_by_name_before_anything_is_trained(x, labe
     assert all(np.array_equal(a, before[name]) for name, a in model.state_dict().items())
 
 
-def test_a_tensor_of_another_library_is_refused_with_the_cure():
+def test_a_tensor_that_numpy_cannot_share_is_refused_with_the_cure():
     torch = pytest.importorskip("torch")
     for call in (lambda x: fit(table_model(), SGD(0.1), (x, LABELS), None, 1), lambda x: predict(table_model(), x)):
-        with pytest.raises(TypeError, match=r"got torch\.Tensor: pass x\.detach\(\)\.cpu\(\)\.numpy\(\)"):
-            call(torch.tensor(X))
+        for tensor in (torch.tensor(X, requires_grad=True), torch.tensor(X, device="meta"), torch.tensor(X).bfloat16()):
+            with pytest.raises(TypeError, match=r"got torch\.Tensor: pass x\.detach\(\)\.cpu\(\)\.numpy\(\)"):
+                call(tensor)
+
+
+class Shared:
+    """An array of another library, by what DLPack asks of it."""
+
+    def __init__(self, a, device):
+        self.a, self.device = a, device
+
+    def __dlpack__(self, **options):
+        return self.a.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.device, 0
+
+
+def test_an_array_of_another_library_in_host_memory_is_taken_without_a_copy():
+    assert np.shares_memory(as_numbers(Shared(X, 1), "x"), X)
+    with pytest.raises(TypeError, match="convert it to a NumPy array"):
+        as_numbers(Shared(X, 2), "x")  # on a GPU
+    models = table_model(), table_model()
+    for model, x, labels in zip(models, (X, Shared(X, 1)), (LABELS, Shared(LABELS, 1)), strict=True):
+        list(fit(model, SGD(0.1), (x, labels), (x, labels), 1))
+    assert all(np.array_equal(a, models[1].state_dict()[name]) for name, a in models[0].state_dict().items())
+
+
+def test_a_tensor_of_pytorch_is_taken_without_a_copy():
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor(X)
+    assert as_numbers(tensor, "x").ctypes.data == tensor.data_ptr()
+    assert np.array_equal(predict(table_model(), tensor), predict(table_model(), X))
 
 
 def test_a_missing_or_misplaced_channel_axis_is_named(rng):
