@@ -22,7 +22,7 @@ try:
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 except ImportError as error:
     raise ImportError(
-        f"synann_np.bridges.tensorboard needs TensorBoard ({error}): python -m pip install 'synann_np[tensorboard]'"
+        f"synann_np.bridges.tensorboard needs TensorBoard ({error}): python -m pip install tensorboard"
     ) from error
 
 from ..sequential import Sequential

@@ -217,4 +217,4 @@ def test_the_model_inside_is_a_sequential_of_ours(iris, tmp_path):
 def test_without_scikit_learn_the_message_names_the_extra():
     program = "import sys\nsys.modules['sklearn'] = None\nimport synann_np.bridges.sklearn"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "pip install 'synann_np[sklearn]'" in done.stderr
+    assert "pip install scikit-learn" in done.stderr

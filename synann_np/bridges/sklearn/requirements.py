@@ -4,7 +4,7 @@ try:
     import sklearn
 except ImportError as error:
     raise ImportError(
-        f"synann_np.bridges.sklearn needs scikit-learn ({error}): python -m pip install 'synann_np[sklearn]'"
+        f"synann_np.bridges.sklearn needs scikit-learn ({error}): python -m pip install scikit-learn"
     ) from error
 
 VERSIONS = {"scikit-learn": sklearn.__version__}
