@@ -26,9 +26,9 @@ GOLDEN = Path(__file__).with_name("golden.npz")
 class TorchSynapse(nn.Module):
     """x α ∏ (1 − β x) with free and trained α and β, the gradients by autograd."""
 
-    def __init__(self, features, parametrisation="free", train_alpha=True):
+    def __init__(self, features, parametrisation="free", train_alpha=True, zero_diagonal=False):
         super().__init__()
-        assert (parametrisation, train_alpha) == ("free", True)
+        assert (parametrisation, train_alpha, zero_diagonal) == ("free", True, False)
         self.alpha = nn.Parameter(torch.ones(features))
         self.beta = nn.Parameter(torch.zeros(features, features))
 
@@ -44,8 +44,8 @@ TORCH_LAYERS = {
     "BatchNorm2d": nn.BatchNorm2d,
     "MaxPool2d": nn.MaxPool2d,
     "ReLU": nn.ReLU,
-    "Softmax": lambda: nn.Softmax(dim=-1),
-    "LogSoftmax": lambda: nn.LogSoftmax(dim=-1),
+    "Softmax": lambda axis: nn.Softmax(dim=axis),
+    "LogSoftmax": lambda axis: nn.LogSoftmax(dim=axis),
     "Flatten": nn.Flatten,
 }
 
