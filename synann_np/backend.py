@@ -6,8 +6,16 @@ in, taking results out and waiting for work to finish. Everything else in the pa
 
 import sys
 from functools import cache
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+Array: TypeAlias = Any  # numpy.ndarray or cupy.ndarray
+BackendLike: TypeAlias = "Backend | str"
+Rng: TypeAlias = "np.random.Generator | None"
+
+__all__ = ["Array", "Backend", "BackendError", "BackendLike", "DTypeLike", "Rng", "array_module", "get_backend"]
 
 INSTALL = "python -m pip install 'cupy-cuda12x[ctk]' (CUDA 12) or 'cupy-cuda13x[ctk]' (CUDA 13), never both"
 
@@ -22,7 +30,7 @@ class Backend:
     Attributes: name (str), xp (the array namespace, here the module `numpy`).
     """
 
-    def __init__(self, name="numpy", xp=np):
+    def __init__(self, name: str = "numpy", xp: Any = np) -> None:
         self.name = name
         self.xp = xp
 
@@ -35,29 +43,29 @@ class Backend:
     def __deepcopy__(self, memo):
         return self
 
-    def asarray(self, x, dtype=None):
+    def asarray(self, x: Array, dtype: DTypeLike | None = None) -> Array:
         """x (array or nested sequence, on the host or already here) as an array of this backend."""
         return self.xp.asarray(x, dtype=dtype)
 
-    def to_host(self, x):
+    def to_host(self, x: Array) -> np.ndarray:
         """x (array of this backend) as a NumPy array."""
         return np.asarray(x)
 
-    def synchronize(self):
+    def synchronize(self) -> None:
         """Wait until all work that was asked for is done. Nothing to wait for on the host."""
 
 
 class CupyBackend(Backend):
     """Arrays in the memory of the current CUDA device, computed by CuPy."""
 
-    def to_host(self, x):
+    def to_host(self, x: Array) -> np.ndarray:
         return self.xp.asnumpy(x)
 
-    def synchronize(self):
+    def synchronize(self) -> None:
         self.xp.cuda.Device().synchronize()
 
 
-def get_backend(name="auto"):
+def get_backend(name: BackendLike = "auto") -> "Backend":
     """The backend of that name.
 
     Arguments:
@@ -81,7 +89,7 @@ def get_backend(name="auto"):
     raise ValueError(f"get_backend: expected 'numpy', 'cupy' or 'auto', got {name!r}")
 
 
-def array_module(x):
+def array_module(x: Array) -> Any:
     """The namespace that x belongs to: `numpy` or `cupy`.
 
     It is found by the module of x's type, so CuPy is never imported for the sake of a NumPy array.

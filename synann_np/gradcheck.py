@@ -1,16 +1,18 @@
 """Hand-derived gradients against numeric ones, and the other promises of a layer."""
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .arguments import generator
-from .backend import get_backend
+from .backend import Array, Rng, get_backend
 
 STEP = 1e-5  # of the central differences
 
 
-def check_layer(layer, x, rng, train=False, tolerance=1e-6):
+def check_layer(layer: Any, x: Array, rng: Rng, train: bool = False, tolerance: float = 1e-6) -> None:
     """Compare layer.backward with central differences of layer.forward, every element of x and of every parameter.
 
     The loss is L = Σ dy · y with a random dy. A constant dy would be blind: the rows of a softmax sum to 1 and the
@@ -81,7 +83,7 @@ def check_layer(layer, x, rng, train=False, tolerance=1e-6):
         layer.buffers[name][...] = backend.asarray(b)
 
 
-def numeric_gradient(loss, a, h=STEP):
+def numeric_gradient(loss: Callable[[], Any], a: Array, h: float = STEP) -> Array:
     """Central differences ∂loss/∂a, element by element; a (any backend, float64) is put back as it was.
 
     Arguments:

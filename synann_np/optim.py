@@ -7,9 +7,10 @@ groups of parameters.
 """
 
 import math
+from collections.abc import Mapping
 
 from .arguments import flag, number
-from .backend import array_module
+from .backend import Array, array_module
 
 
 class SGD:
@@ -35,8 +36,9 @@ class SGD:
     """
 
     def __init__(
-        self, lr, momentum=0.0, weight_decay=0.0, nesterov=False, decay_vectors=True, dampening=0.0, maximize=False
-    ):
+        self, lr: float, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False,
+        decay_vectors: bool = True, dampening: float = 0.0, maximize: bool = False,
+    ) -> None:  # fmt: skip
         self.lr = number("SGD", "lr", lr)
         self.momentum = number("SGD", "momentum", momentum)
         self.weight_decay = number("SGD", "weight_decay", weight_decay)
@@ -46,9 +48,9 @@ class SGD:
         self.maximize = flag("SGD", "maximize", maximize)
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError("SGD: nesterov=True needs momentum > 0 and dampening = 0")
-        self.velocity = {}
+        self.velocity: dict[str, Array] = {}
 
-    def step(self, params, grads):
+    def step(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
         """Move every array of params (dict name -> array), in place, by its gradient (same names and shapes).
 
         Raises: ValueError if the names or a shape differ, or lr is not a finite number ≥ 0 any more. Nothing has moved
@@ -99,8 +101,9 @@ class Adam:
     """
 
     def __init__(
-        self, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decay_vectors=True, amsgrad=False, maximize=False
-    ):
+        self, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 0.0, decay_vectors: bool = True, amsgrad: bool = False, maximize: bool = False,
+    ) -> None:  # fmt: skip
         who = type(self).__name__
         self.lr = number(who, "lr", lr)
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
@@ -111,11 +114,11 @@ class Adam:
         self.decay_vectors = flag(who, "decay_vectors", decay_vectors)
         self.amsgrad, self.maximize = flag(who, "amsgrad", amsgrad), flag(who, "maximize", maximize)
         self.steps = 0
-        self.mean = {}
-        self.mean_square = {}
-        self.largest_mean_square = {}
+        self.mean: dict[str, Array] = {}
+        self.mean_square: dict[str, Array] = {}
+        self.largest_mean_square: dict[str, Array] = {}
 
-    def step(self, params, grads):
+    def step(self, params: Mapping[str, Array], grads: Mapping[str, Array]) -> None:
         """Move every array of params (dict name -> array), in place, by its gradient (same names and shapes).
 
         Raises: ValueError if the names or a shape differ, lr is not a finite number ≥ 0 any more, or a part of the
@@ -162,9 +165,9 @@ class AdamW(Adam):
     """
 
     def __init__(
-        self, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01, decay_vectors=True,
-        amsgrad=False, maximize=False,
-    ):  # fmt: skip
+        self, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        weight_decay: float = 0.01, decay_vectors: bool = True, amsgrad: bool = False, maximize: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(lr, betas, eps, weight_decay, decay_vectors, amsgrad, maximize)
 
     def _decayed(self, p, g):

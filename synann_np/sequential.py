@@ -1,6 +1,10 @@
 """A model as a list of named layers: forward keeps each layer's cache, backward walks them in reverse."""
 
-from .backend import get_backend
+from typing import Any
+
+import numpy as np
+
+from .backend import Array, BackendLike, DTypeLike, get_backend
 from .summary import Summary, summarize
 
 
@@ -20,9 +24,9 @@ class Sequential:
 
     draws_masks = True  # it hands `step` on
 
-    def __init__(self, layers, dtype=None, backend="numpy"):
+    def __init__(self, layers: Any, dtype: DTypeLike | None = None, backend: BackendLike = "numpy") -> None:
         named = [item if isinstance(item, tuple) else (str(i), item) for i, item in enumerate(layers)]
-        self.layers = dict(named)
+        self.layers: dict[str, Any] = dict(named)
         self.backend = get_backend(backend)
         names = [name for name, _ in named]
         if len(self.layers) < len(names):
@@ -40,31 +44,31 @@ class Sequential:
         )
 
     @property
-    def mixes_rows(self):
+    def mixes_rows(self) -> bool:
         """Whether one of its layers mixes the rows of a batch."""
         return any(getattr(layer, "mixes_rows", False) for layer in self.layers.values())
 
     @property
-    def params(self):
+    def params(self) -> dict[str, Array]:
         """dict "layer.param" -> array: the weights themselves, not copies."""
         return {f"{name}.{key}": p for name, layer in self.layers.items() for key, p in layer.params.items()}
 
     @property
-    def buffers(self):
+    def buffers(self) -> dict[str, Array]:
         """dict "layer.buffer" -> array: state that is not trained (batch-norm's running statistics)."""
         return {f"{name}.{key}": b for name, layer in self.layers.items() for key, b in layer.buffers.items()}
 
     @property
-    def input_dtype(self):
+    def input_dtype(self) -> Any:
         """What a training loop feeds it: numbers of its dtype, or "uint8", images that it normalises itself."""
         return self.dtype
 
     @property
-    def normalizes(self):
+    def normalizes(self) -> bool:
         """Whether its first layer is Normalize, which has mean and scale of the data: bytes then come as x / 255."""
         return any(getattr(layer, "normalizes", False) for layer in list(self.layers.values())[:1])
 
-    def forward(self, x, train=False, step=0):
+    def forward(self, x: Array, train: bool = False, step: int = 0) -> tuple[Array, Any]:
         """All layers in order.
 
         Arguments:
@@ -80,7 +84,7 @@ class Sequential:
             caches.append(cache)
         return x, caches
 
-    def backward(self, dy, caches):
+    def backward(self, dy: Array, caches: Any) -> tuple[Any, dict[str, Array]]:
         """All layers in reverse.
 
         Arguments:
@@ -89,7 +93,7 @@ class Sequential:
 
         Returns: dx, grads (dict with the names of params).
         """
-        grads = {}
+        grads: dict[str, Array] = {}
         for (name, layer), cache in zip(reversed(self.layers.items()), reversed(caches), strict=True):
             dy, layer_grads = layer.backward(dy, cache)
             grads |= {f"{name}.{key}": g for key, g in layer_grads.items()}
@@ -108,11 +112,11 @@ class Sequential:
         """
         return summarize(self, in_shape)
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, np.ndarray]:
         """dict name -> copy on the host of every parameter and buffer."""
         return {name: self.backend.to_host(a).copy() for name, a in (self.params | self.buffers).items()}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: Any) -> None:
         """Copy arrays into the parameters and buffers, cast to the model's dtype. All or nothing.
 
         Raises: ValueError naming what is missing, unknown or of another shape; the model is then unchanged.

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "gradcheck": {"arguments", "backend"},
     "sequential": {"arguments", "backend", "summary"},
     "summary": set(),
-    "models": {"arguments", "layers", "sequential"},
+    "models": {"arguments", "backend", "layers", "sequential"},
     "storage": {"arguments", "backend", "layers", "sequential", "version"},
     "training": {"arguments", "backend", "data", "losses", "sequential", "storage"},
     "train": {"arguments", "data", "losses", "training"},

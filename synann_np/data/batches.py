@@ -3,16 +3,21 @@
 `normalise`, `batches` and `class_counts` stay on the backend of their arrays: nothing is copied to the host.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, DTypeLike, array_module
 
 CLASSES = 10
 MEAN = 0.1307  # of the pixels of the MNIST training images, scaled to 0..1
 STD = 0.3081
 
 
-def split_validation(images, labels, size=5000, seed=5):
+def split_validation(
+    images: Array, labels: Array, size: int = 5000, seed: int = 5
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Set `size` random images aside for validation.
 
     Arguments:
@@ -35,7 +40,7 @@ def split_validation(images, labels, size=5000, seed=5):
     return (images[train], labels[train]), (images[val], labels[val])
 
 
-def normalise(images, dtype="float32", mean=MEAN, std=STD):
+def normalise(images: Array, dtype: DTypeLike = "float32", mean: Array = MEAN, std: Array = STD) -> Array:
     """Scale bytes to about zero mean and unit variance: (x / 255 − mean) / std.
 
     Arguments:
@@ -55,7 +60,7 @@ def normalise(images, dtype="float32", mean=MEAN, std=STD):
     return to_input(images, dtype, mean, std)
 
 
-def to_input(x, dtype="float32", mean=MEAN, std=STD):
+def to_input(x: Array, dtype: DTypeLike = "float32", mean: Array = MEAN, std: Array = STD) -> Array:
     """Rows of a data set as a model takes them: bytes are pixels and scaled as by `normalise`, other numbers are cast.
 
     Arguments: x (N, ...): uint8 images (N, H, W) become (N, 1, H, W). mean, std: of bytes only.
@@ -74,7 +79,16 @@ def to_input(x, dtype="float32", mean=MEAN, std=STD):
     return x.transpose(x.ndim - 1, *range(x.ndim - 1)) if x.ndim > 2 else x
 
 
-def batches(images, labels, batch_size, permutation=None, dtype="float32", augment=None, step=0, scaling=(MEAN, STD)):
+def batches(
+    images: Array,
+    labels: Array,
+    batch_size: int,
+    permutation: Array = None,
+    dtype: DTypeLike = "float32",
+    augment: Any = None,
+    step: int = 0,
+    scaling: tuple[Any, Any] = (MEAN, STD),
+) -> Iterator[tuple[Array, Array]]:
     """Iterate over batches as a model takes them; the last one holds the rest.
 
     Arguments:
@@ -114,7 +128,7 @@ def batches(images, labels, batch_size, permutation=None, dtype="float32", augme
     return walk()
 
 
-def epoch_permutation(n, seed, epoch):
+def epoch_permutation(n: int, seed: int, epoch: int) -> Array:
     """The order in which an epoch visits n images: host array (n,), int64.
 
     A function of seed and epoch alone, not of a generator carried along: a run resumed at epoch 40 shuffles
@@ -123,7 +137,7 @@ def epoch_permutation(n, seed, epoch):
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
-def class_counts(labels, classes=CLASSES):
+def class_counts(labels: Array, classes: int = CLASSES) -> Array:
     """How often each class occurs: (classes,) int64, on the backend of labels (N,).
 
     Raises:

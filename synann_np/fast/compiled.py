@@ -1,5 +1,7 @@
 """What a compiled model keeps of the plain one, so that it can be saved, copied and pickled."""
 
+from typing import Any
+
 from ..sequential import Sequential
 
 
@@ -14,7 +16,7 @@ class Compiled(Sequential):
         again: (function, arguments...), so that function(plain, arguments...) compiles it again.
     """
 
-    def __init__(self, layers, plain, again):
+    def __init__(self, layers: Any, plain: Any, again: Any) -> None:
         super().__init__(layers, plain.dtype, plain.backend)
         self.plain, self.again = plain, again
 

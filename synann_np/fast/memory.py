@@ -8,7 +8,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 GIB = 2**30
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> bool:
     """Tell glibc to keep the memory of freed arrays instead of handing it back to the kernel.
 
     By default every array above 128 KiB (up to 32 MiB, the bound moves) is mapped afresh and its pages are zeroed and

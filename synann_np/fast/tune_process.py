@@ -3,7 +3,7 @@
 from .memory import keep_freed_memory
 
 
-def tune_process(threads=1):
+def tune_process(threads: int = 1) -> None:
     """Give BLAS this many threads, and keep freed memory (memory.py).
 
     The compiled layers divide their work among threads of their own, and BLAS threads compete with them for the cores:

@@ -3,9 +3,10 @@
 import math
 
 from ..arguments import generator
+from ..backend import Array, Rng
 
 
-def fan_in_uniform(rng, shape, fan_in):
+def fan_in_uniform(rng: Rng, shape: tuple[int, ...], fan_in: int) -> Array:
     """U(−1/√fan_in, 1/√fan_in), PyTorch's default for linear and convolution layers, weight and bias alike.
 
     Arguments:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, array_module
 
 
 @np.errstate(under="ignore")  # far from 0, what underflows is 0
-def logistic(x):
+def logistic(x: Array) -> Array:
     """σ(x) = 1 / (1 + e^−x) and its derivative σ′(x) = σ(x) (1 − σ(x)), element by element.
 
     With e = e^−|x|, which never overflows, σ is 1/(1 + e) for x ≥ 0 and e/(1 + e) for x < 0; σ′ = e / (1 + e)² on both

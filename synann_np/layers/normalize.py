@@ -1,7 +1,10 @@
 """The normalisation of a data set, as the first layer of a model, so that it travels with it."""
 
+from typing import Any
+
 import numpy as np
 
+from ..backend import Array, BackendLike, DTypeLike, Rng
 from .base import Layer
 
 
@@ -20,7 +23,14 @@ class Normalize(Layer):
 
     normalizes = True
 
-    def __init__(self, num_features, *, rng=None, dtype="float32", backend="numpy"):
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        rng: Rng = None,
+        dtype: DTypeLike = "float32",
+        backend: BackendLike = "numpy",
+    ) -> None:
         super().__init__(dtype, backend, num_features=num_features)
         self.num_features = self.integer("num_features")
         self.buffers = {
@@ -29,7 +39,7 @@ class Normalize(Layer):
         }
 
     @classmethod
-    def from_data(cls, x, dtype="float32", backend="numpy"):
+    def from_data(cls, x: Array, dtype: DTypeLike = "float32", backend: BackendLike = "numpy") -> "Normalize":
         """The layer with mean and standard deviation of every feature of a table, or of every channel of images.
 
         Take the training data only: what is known of the test set must not enter the model. A feature that is constant
@@ -57,12 +67,12 @@ class Normalize(Layer):
             layer.buffers[name][...] = layer.backend.asarray(value, layer.dtype)
         return layer
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", self.num_features, ...)
         mean, std = (self.buffers[name].reshape(-1, *[1] * (len(x.shape) - 2)) for name in ("mean", "std"))
         return (x - mean) / std, (x.shape, std)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         x_shape, std = cache
         self.check_gradient(dy, x_shape)
         return dy / std, {}

@@ -1,6 +1,8 @@
 """Rectified linear unit."""
 
-from ..backend import array_module
+from typing import Any
+
+from ..backend import Array, array_module
 from .base import Layer
 
 
@@ -12,12 +14,12 @@ class ReLU(Layer):
     Raises: ValueError, TypeError if x is not float32 or float64, or dy not like y.
     """
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, ...)
         y = array_module(x).maximum(x, 0)
         return y, y
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         y = cache
         self.check_gradient(dy, y.shape, y.dtype)
         return dy * (y > 0), {}

@@ -1,5 +1,8 @@
 """From images to sequences."""
 
+from typing import Any
+
+from ..backend import Array
 from .base import Layer
 
 
@@ -11,11 +14,11 @@ class Rows(Layer):
     Raises: ValueError (forward) if x is not (N, 1, H, W).
     """
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", 1, "H", "W")
         return x[:, 0], x.shape
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         N, _, H, W = cache
         self.check_gradient(dy, (N, H, W))
         return dy[:, None], {}

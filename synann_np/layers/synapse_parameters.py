@@ -18,31 +18,32 @@ numbers, so the layers behind start alike whichever is chosen.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..arguments import generator
-from ..backend import array_module
+from ..backend import Array, Rng, array_module
 from .initializers import fan_in_uniform
 from .logistic import logistic
 
 CONSTANT = 1.0  # c′ of `free`: a gradient is left as it is
 
 
-def free(raw):
+def free(raw: Array) -> Any:
     """c = r, c′ = 1."""
     return raw, CONSTANT
 
 
 @np.errstate(under="ignore")
-def exponential(theta):
+def exponential(theta: Array) -> Any:
     """c = e^−θ, c′ = −e^−θ."""
     alpha = array_module(theta).exp(-theta)
     return alpha, -alpha
 
 
 @np.errstate(under="ignore")
-def double_exponential(log_gamma):
+def double_exponential(log_gamma: Array) -> Any:
     """c = e^−γ with γ = e^r; c′ = −γ e^−γ. From r = 7 on, γ > 1000 and both are 0 in any float."""
     xp = array_module(log_gamma)
     gamma = xp.exp(xp.minimum(log_gamma, 7))
@@ -66,7 +67,7 @@ PARAMETRISATIONS = {
 }
 
 
-def initial_beta(parametrisation, rng, n, m):
+def initial_beta(parametrisation: str, rng: Rng, n: int, m: int) -> Any:
     """The raw numbers of β (n, m) at the start, drawn on the host."""
     raw_of = PARAMETRISATIONS[parametrisation][2]
     if raw_of is None:

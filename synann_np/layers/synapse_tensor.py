@@ -1,7 +1,9 @@
 """Synapse graphs stacked: a synapse tensor with hidden layers."""
 
+from typing import Any
+
 from ..arguments import integer
-from ..backend import array_module
+from ..backend import Array, BackendLike, DTypeLike, Rng, array_module
 from .composed import Composed
 from .synapse import SynapseGraph
 
@@ -33,9 +35,9 @@ class SynapseTensor(Composed):
     """
 
     def __init__(
-        self, features, hidden=(), parametrisation="free", train_alpha=True,
-        *, rng=None, dtype="float32", backend="numpy",
-    ):  # fmt: skip
+        self, features: int, hidden: Any=(), parametrisation: str="free", train_alpha: bool=True,
+        *, rng: Rng=None, dtype: DTypeLike="float32", backend: BackendLike="numpy",
+    ) -> None:  # fmt: skip
         hidden = tuple(integer("SynapseTensor", "hidden", units) for units in hidden)
         config = {"features": features, "hidden": hidden}
         super().__init__(dtype, backend, **config, parametrisation=parametrisation, train_alpha=train_alpha)
@@ -48,7 +50,7 @@ class SynapseTensor(Composed):
             width += units
         self.add_parts(graphs)
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", self.features)
         xp = array_module(x)
         *hidden, output = self.current_parts().values()
@@ -60,7 +62,7 @@ class SynapseTensor(Composed):
         y, cache = output.forward(x, v)
         return y, [*caches, cache]
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         *hidden, (output_name, output) = self.current_parts().items()
         (dx, g), found = output.backward(dy, cache[-1])
         grads = {output_name: found}

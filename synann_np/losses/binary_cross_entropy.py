@@ -1,15 +1,19 @@
 """Cross-entropy of yes-or-no questions, from logits."""
 
+from typing import Any
+
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, array_module
 from ..layers.logistic import logistic
 from .row_weights import row_weights, total_weight
 from .same_shape import check_same_shape
 
 
 @np.errstate(under="ignore")  # e^−|z| that underflows is 0
-def binary_cross_entropy_with_logits(logits, targets, *, sample_weights=None):
+def binary_cross_entropy_with_logits(
+    logits: Array, targets: Array, *, sample_weights: Array = None
+) -> tuple[Any, Array]:
     """L = −(1/S) Σ_n s_n (1/D) Σ_d [ t_nd log σ(z_nd) + (1 − t_nd) log(1 − σ(z_nd)) ], with σ(z) = 1/(1 + e^−z).
 
     d runs over all axes but the first, D elements; S = Σ_n s_n; without weights s_n = 1. Since log σ(z) = z − log(1 +

@@ -1,7 +1,10 @@
 """Cross-entropy of class labels, from logits."""
 
+from typing import Any
+
 import numpy as np
 
+from ..backend import Array
 from ..layers.logsoftmax import LogSoftmax
 from .negative_log_likelihood import looks_like_probabilities, nll_loss
 
@@ -9,7 +12,15 @@ LOG_SOFTMAX = LogSoftmax()
 
 
 @np.errstate(under="ignore")  # a probability that underflows is 0
-def cross_entropy(logits, labels, label_smoothing=0.0, *, class_weights=None, sample_weights=None, ignore_index=None):
+def cross_entropy(
+    logits: Array,
+    labels: Array,
+    label_smoothing: float = 0.0,
+    *,
+    class_weights: Array = None,
+    sample_weights: Array = None,
+    ignore_index: int | None = None,
+) -> tuple[Any, Array]:
     """nll_loss of log-softmax: L = −(1/N) Σ_n (logits[n, labels_n] − log Σ_k e^{logits_nk}).
 
     The gradient is LogSoftmax's backward of nll_loss's gradient; without weights and smoothing it is
@@ -30,7 +41,7 @@ def cross_entropy(logits, labels, label_smoothing=0.0, *, class_weights=None, sa
     return loss, LOG_SOFTMAX.backward(dlog_probs, cache)[0]
 
 
-def check_logits(outputs):
+def check_logits(outputs: Array) -> None:
     """Refuse outputs (N, K), a host array, that are probabilities. Raises: ValueError."""
     if outputs.shape[1] > 1 and looks_like_probabilities(outputs):
         raise ValueError(

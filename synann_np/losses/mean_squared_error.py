@@ -1,10 +1,13 @@
 """Mean squared error."""
 
+from typing import Any
+
+from ..backend import Array
 from .row_weights import row_weights, total_weight
 from .same_shape import check_same_shape
 
 
-def mse_loss(outputs, targets, *, sample_weights=None):
+def mse_loss(outputs: Array, targets: Array, *, sample_weights: Array = None) -> tuple[Any, Array]:
     """L = (1/S) Σ_n s_n (1/D) Σ_d (y_nd − t_nd)², with S = Σ_n s_n; without weights the mean over all elements.
 
     d runs over all axes but the first, D elements. Gradient: dy_nd = 2 s_n (y_nd − t_nd) / (S D).

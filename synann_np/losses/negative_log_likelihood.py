@@ -1,14 +1,24 @@
 """Negative log likelihood of class labels."""
 
+from typing import Any
+
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, array_module
 from .row_weights import check_class_weights, row_weights, total_weight
 
 TOLERANCE = 1e-3  # by which rounding may lift a log probability above 0, or a sum of probabilities off 1
 
 
-def nll_loss(log_probs, labels, label_smoothing=0.0, *, class_weights=None, sample_weights=None, ignore_index=None):
+def nll_loss(
+    log_probs: Array,
+    labels: Array,
+    label_smoothing: float = 0.0,
+    *,
+    class_weights: Array = None,
+    sample_weights: Array = None,
+    ignore_index: int | None = None,
+) -> tuple[Any, Array]:
     """Negative log likelihood, mean over the batch: L = −(1/N) Σ_n log_probs[n, labels_n].
 
     Its gradient: dlog_probs_nk = −1/N where k = labels_n, else 0.
@@ -69,7 +79,7 @@ def nll_loss(log_probs, labels, label_smoothing=0.0, *, class_weights=None, samp
     return (dlog_probs * log_probs).sum(), dlog_probs  # L is linear in log_probs
 
 
-def check_log_probs(outputs):
+def check_log_probs(outputs: Array) -> None:
     """Refuse outputs (N, K), a host array, that are no logarithms of probabilities: any above 0, or Σ_k e^outputs ≠ 1.
 
     Raises: ValueError that tells what they look like, and what to do.
@@ -86,7 +96,7 @@ nll_loss.targets = "labels"
 nll_loss.check_outputs = check_log_probs
 
 
-def looks_like_probabilities(outputs):
+def looks_like_probabilities(outputs: Array) -> Any:
     """Whether every row of outputs (N, K), a host array, is a distribution: not negative, and of sum 1."""
     return outputs.min() >= 0 and bool(np.all(np.abs(outputs.sum(axis=1, dtype="float64") - 1) <= TOLERANCE))
 

@@ -1,11 +1,13 @@
 """Weights of samples and classes, as all losses take them."""
 
+from typing import Any
+
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, array_module
 
 
-def row_weights(who, weights, outputs):
+def row_weights(who: str, weights: Array, outputs: Array) -> Any:
     """sample_weights as an array (N,) of the dtype and backend of outputs (N, ...); ones for None.
 
     Raises: ValueError: another shape; on the host also weights that are negative or not finite.
@@ -13,7 +15,7 @@ def row_weights(who, weights, outputs):
     return _checked(who, "sample_weights", weights, outputs, len(outputs))
 
 
-def check_class_weights(who, weights, outputs):
+def check_class_weights(who: str, weights: Array, outputs: Array) -> Any:
     """class_weights as an array (K,) of the dtype and backend of outputs (N, K); ones for None. Raises: as above."""
     return _checked(who, "class_weights", weights, outputs, outputs.shape[1])
 
@@ -30,7 +32,7 @@ def _checked(who, name, weights, outputs, count):
     return weights
 
 
-def total_weight(weights):
+def total_weight(weights: Array) -> Any:
     """Σ_n w_n; 1 where all weights are 0, so that such a batch has the loss 0 and teaches nothing."""
     xp, total = array_module(weights), weights.sum()
     return xp.where(total > 0, total, xp.ones_like(total))

@@ -1,7 +1,9 @@
 """What losses of values, not of labels, ask of their arguments."""
 
+from ..backend import Array
 
-def check_same_shape(who, outputs, targets):
+
+def check_same_shape(who: str, outputs: Array, targets: Array) -> None:
     """Refuse outputs and targets of different shapes, an empty batch, and what is no float.
 
     Raises: ValueError, TypeError.

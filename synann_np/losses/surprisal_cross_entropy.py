@@ -1,15 +1,17 @@
 """Cross-entropy of units that fire or not, from their surprisals."""
 
+from typing import Any
+
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, array_module
 from ..mathematics.surprisal import bose_einstein, conjugate_complement
 from .row_weights import row_weights, total_weight
 from .same_shape import check_same_shape
 
 
 @np.errstate(under="ignore")
-def surprisal_loss(surprisals, targets, *, sample_weights=None):
+def surprisal_loss(surprisals: Array, targets: Array, *, sample_weights: Array = None) -> tuple[Any, Array]:
     """Cross-entropy in surprisal space: L = (1/S) Σ_n s_n Σ_i [ t_ni u_ni + (1 − t_ni) G(u_ni) ].
 
     u_ni = −log y_ni is the surprisal of unit i's firing, G(u) = −log(1 − e^−u) that of its silence (mathematics/
@@ -43,7 +45,7 @@ def surprisal_loss(surprisals, targets, *, sample_weights=None):
     return (scale * elements).sum(), scale * du
 
 
-def check_surprisals(outputs):
+def check_surprisals(outputs: Array) -> None:
     """Refuse outputs, a host array, below 0. Raises: ValueError."""
     if outputs.min() < 0:
         raise ValueError(

@@ -1,11 +1,13 @@
 """Derivatives of a function of k variables, gathered into one array: gradients (..., k), Hessians (..., k, k)."""
 
+from typing import Any
+
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, array_module
 
 
-def gradient_array(variables, derivatives):
+def gradient_array(variables: Any, derivatives: Any) -> Array:
     """The first derivatives as the last axis.
 
     Arguments:
@@ -23,7 +25,7 @@ def gradient_array(variables, derivatives):
     return gradient
 
 
-def hessian_array(variables, derivatives):
+def hessian_array(variables: Any, derivatives: Any) -> Array:
     """The second derivatives as the last two axes, symmetric.
 
     Arguments:

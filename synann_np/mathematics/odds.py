@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, array_module
 from .synapse_function import synapse
 
 # 1/0 = ∞ is the answer at the ends, and 0/0 = NaN where there is none.
@@ -23,20 +23,20 @@ _ends = np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ign
 
 
 @_ends
-def odds(p):
+def odds(p: Array) -> Array:
     """p / (1 − p); p in [0, 1] (not checked). odds(1) = ∞."""
     return p / (1 - p)
 
 
 @_ends
-def log_odds(p):
+def log_odds(p: Array) -> Array:
     """log(p / (1 − p)) = log p − log(1 − p), in nats; p in [0, 1] (not checked), −∞ at 0 and ∞ at 1."""
     xp = array_module(p)
     return xp.log(p) - xp.log1p(-p)
 
 
 @_ends
-def odds_ratio(x, y):
+def odds_ratio(x: Array, y: Array) -> Array:
     """odds(x) / odds(y), computed as the quotient of a synapse and its swap, S(x, y) / S(y, x).
 
     Arguments: x, y: probabilities in [0, 1] (not checked) that broadcast.
@@ -48,7 +48,7 @@ def odds_ratio(x, y):
 
 
 @_ends
-def table_odds_ratio(table, correction=0.0):
+def table_odds_ratio(table: Array, correction: float = 0.0) -> Array:
     """Sample odds ratio a d / (b c) of 2×2 tables [[a, b], [c, d]].
 
     Arguments:
@@ -67,7 +67,7 @@ def table_odds_ratio(table, correction=0.0):
     return xp.ldexp(a * d / (b * c), i + l - j - k)  # no product overflows or underflows on the way
 
 
-def odds_ratio_interval(table, confidence=0.95, correction=0.0):
+def odds_ratio_interval(table: Array, confidence: float = 0.95, correction: float = 0.0) -> tuple[Array, Array]:
     """Woolf's interval of the odds ratio (1955; the logit interval): exp(log OR ± z √(1/a + 1/b + 1/c + 1/d)).
 
     Arguments: table, correction: as of table_odds_ratio. confidence: of the two-sided interval, 0 < confidence < 1.

@@ -23,10 +23,11 @@ broadcast ValueError.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, array_module
 from .derivative_arrays import gradient_array, hessian_array
 
 # The poles at the ends are meant (divide), and so is what under- or overflows next to them. NaN still warns.
@@ -34,19 +35,19 @@ _ends = np.errstate(divide="ignore", over="ignore", under="ignore")
 
 
 @_ends
-def surprisal(x):
+def surprisal(x: Array) -> Array:
     """I(x) = −log x, in nats; x in [0, 1]. I(1) = 0, I(0) = ∞."""
     return 0 - array_module(x).log(x)  # −log 1 would be −0, and 1 / (e^−0 − 1) = −∞
 
 
 @_ends
-def probability(u):
+def probability(u: Array) -> Array:
     """I⁻¹(u) = e^−u, the inverse of surprisal; u in [0, ∞]."""
     return array_module(u).exp(-u)
 
 
 @_ends
-def conjugate_complement(z):
+def conjugate_complement(z: Array) -> Array:
     """G(z) = −log(1 − e^−z), the complement 1 − x as surprisals see it; z in [0, ∞]. G(G(z)) = z, G(log 2) = log 2.
 
     For z < log 2, 1 − e^−z loses digits and expm1 does not; for z > log 2 the logarithm is near log 1 and log1p keeps
@@ -57,7 +58,7 @@ def conjugate_complement(z):
 
 
 @_ends
-def bose_einstein(z):
+def bose_einstein(z: Array) -> Array:
     """n(z) = 1 / (e^z − 1), mean number of bosons in a state of energy z above the chemical potential, z in units of
     kT; z in [0, ∞]. n(0) = ∞.
 
@@ -69,7 +70,7 @@ def bose_einstein(z):
 
 
 @_ends
-def surprisal_synapse(u, v, theta=0.0, gamma=0.0):
+def surprisal_synapse(u: Array, v: Array, theta: Array = 0.0, gamma: Array = 0.0) -> Array:
     """LS(u, v; θ, γ) = θ + u + G(γ + v) = I(S(x, y; α, β)), of the broadcast shape.
 
     u, v ≥ 0; θ any (α = e^−θ); γ ≥ 0 (β = e^−γ). γ + v must be an array.
@@ -78,7 +79,7 @@ def surprisal_synapse(u, v, theta=0.0, gamma=0.0):
 
 
 @_ends
-def surprisal_synapse_gradient(u, v, theta=0.0, gamma=0.0):
+def surprisal_synapse_gradient(u: Array, v: Array, theta: Array = 0.0, gamma: Array = 0.0) -> Array:
     """∂LS/∂p_k for p = (u, v, θ, γ): (..., 4), namely (1, −n, 1, −n) with n = bose_einstein(γ + v).
 
     ∂LS/∂γ = −1 / (e^{γ+v} − 1) is the negative Bose–Einstein distribution of energy v and chemical potential −γ.
@@ -88,7 +89,7 @@ def surprisal_synapse_gradient(u, v, theta=0.0, gamma=0.0):
 
 
 @_ends
-def surprisal_synapse_hessian(u, v, theta=0.0, gamma=0.0):
+def surprisal_synapse_hessian(u: Array, v: Array, theta: Array = 0.0, gamma: Array = 0.0) -> Array:
     """∂²LS/∂p_k ∂p_l for p = (u, v, θ, γ): (..., 4, 4). All four entries of v and γ are n (1 + n) > 0, the others 0:
     LS is convex, so log S is concave in surprisals, too."""
     n = bose_einstein(gamma + v)
@@ -97,7 +98,7 @@ def surprisal_synapse_hessian(u, v, theta=0.0, gamma=0.0):
 
 
 @_ends
-def surprisal_graph(u, v, theta, gamma):
+def surprisal_graph(u: Array, v: Array, theta: Array, gamma: Array) -> tuple[Array, Any]:
     """The synapse graph y_i = α_i x_i ∏_j (1 − β_ij s_j) for surprisals:
 
         w_ni = θ_i + u_ni + Σ_j G(γ_ij + v_nj)
@@ -114,7 +115,7 @@ def surprisal_graph(u, v, theta, gamma):
 
 
 @_ends
-def surprisal_graph_backward(dw, cache):
+def surprisal_graph_backward(dw: Array, cache: Any) -> Any:
     """Gradients of a loss with the gradient dw (N, n) with respect to w.
 
     Since ∂w_ni/∂u_nk = ∂w_ni/∂θ_k = δ_ik and, with n_nij = bose_einstein(γ_ij + v_nj), ∂w_ni/∂γ_kj = −δ_ik n_nij and

@@ -17,6 +17,7 @@ and log S = log α + log x + log(1 − β y) is concave in (x, y): its Hessian i
 
 import numpy as np
 
+from ..backend import Array
 from .derivative_arrays import gradient_array, hessian_array
 
 
@@ -27,7 +28,7 @@ def _float(a):
 
 # What underflows is 0: not worth a warning.
 @np.errstate(under="ignore")
-def synapse(x, y, alpha=1.0, beta=1.0):
+def synapse(x: Array, y: Array, alpha: Array = 1.0, beta: Array = 1.0) -> Array:
     """S = α x (1 − β y), of the broadcast shape. x = 0, and y = 1 with β = 1, give exactly 0.
 
     With α = β = 1 and inputs 0 or 1 it is x AND NOT y, which with a constant 1 makes every Boolean function.
@@ -36,7 +37,7 @@ def synapse(x, y, alpha=1.0, beta=1.0):
 
 
 @np.errstate(under="ignore")
-def synapse_gradient(x, y, alpha=1.0, beta=1.0):
+def synapse_gradient(x: Array, y: Array, alpha: Array = 1.0, beta: Array = 1.0) -> Array:
     """∂S/∂p_k for p = (x, y, α, β), at least one of them an array: (..., 4).
 
         ∂S/∂x = α (1 − β y)    ∂S/∂y = −α β x    ∂S/∂α = x (1 − β y)    ∂S/∂β = −α x y
@@ -51,7 +52,7 @@ def synapse_gradient(x, y, alpha=1.0, beta=1.0):
 
 
 @np.errstate(under="ignore")
-def synapse_hessian(x, y, alpha=1.0, beta=1.0):
+def synapse_hessian(x: Array, y: Array, alpha: Array = 1.0, beta: Array = 1.0) -> Array:
     """∂²S/∂p_k ∂p_l for p = (x, y, α, β), at least one of them an array: (..., 4, 4), symmetric.
 
         ∂²S/∂x∂y = −α β    ∂²S/∂x∂α = 1 − β y    ∂²S/∂x∂β = −α y

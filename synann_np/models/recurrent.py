@@ -1,13 +1,24 @@
 """Recurrent networks that read a sequence, or an image row by row."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from ..backend import BackendLike, DTypeLike
 from ..layers import RNN, BatchNorm1d, Flatten, Linear, LogSoftmax, Rows, SynapseRNN
 from ..sequential import Sequential
 from .in_shape import number_of_classes, shape_of_example
 
 
-def SynaRNN(seed=5, dtype="float32", backend="numpy", hidden=64, in_shape=(1, 28, 28), classes=10) -> Sequential:
+def SynaRNN(
+    seed: int = 5,
+    dtype: DTypeLike = "float32",
+    backend: BackendLike = "numpy",
+    hidden: Any = 64,
+    in_shape: Sequence[int] = (1, 28, 28),
+    classes: int = 10,
+) -> Sequential:
     """An image read row by row, or a sequence, by a recurrent synapse layer, classified by all of its states.
 
     α stays 1, as the batch-norm behind scales the states anyway: then they are probabilities, and with the leaking
@@ -21,7 +32,14 @@ def SynaRNN(seed=5, dtype="float32", backend="numpy", hidden=64, in_shape=(1, 28
     return _row_reader(SynapseRNN, seed, dtype, backend, hidden, in_shape, classes, train_alpha=False)
 
 
-def TanhRNN(seed=5, dtype="float32", backend="numpy", hidden=64, in_shape=(1, 28, 28), classes=10) -> Sequential:
+def TanhRNN(
+    seed: int = 5,
+    dtype: DTypeLike = "float32",
+    backend: BackendLike = "numpy",
+    hidden: Any = 64,
+    in_shape: Sequence[int] = (1, 28, 28),
+    classes: int = 10,
+) -> Sequential:
     """SynaRNN with the plain recurrent layer of tanh in the place of the synapse: what it is to be compared with."""
     return _row_reader(RNN, seed, dtype, backend, hidden, in_shape, classes)
 

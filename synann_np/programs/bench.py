@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from .process import complain
@@ -9,7 +10,7 @@ from .process import complain
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
-def main(argv=None, prog="bench"):
+def main(argv: Sequence[str] | None = None, prog: str = "bench") -> int | None:
     """Run scripts/bench.py. Returns: its exit status, 2 where the package was installed without the repository."""
     if not (SCRIPTS / "bench.py").is_file():
         complain(prog, "the benchmarks are not installed; in a clone of the repository: python scripts/bench.py")

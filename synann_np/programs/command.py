@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from ..version import __version__
 from .command_line import Parser
@@ -22,7 +24,7 @@ PROGRAMS = {
 }
 
 
-def main(argv=None, prog="synann"):
+def main(argv: Sequence[str] | None = None, prog: str = "synann") -> int | None:
     """Run the program that argv[0] names, with the arguments behind it. Returns: its exit status."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] not in PROGRAMS:
@@ -47,6 +49,6 @@ def _help(argv, prog):
     parser.parse_args(argv or ["--help"])
 
 
-def run():
+def run() -> Any:
     """The console entry point."""
     return run_program(main)

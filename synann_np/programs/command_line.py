@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
@@ -10,22 +11,22 @@ class Parser(argparse.ArgumentParser):
     Arguments: description: the text of --help. prog: what the program is called. Others as ArgumentParser.
     """
 
-    def __init__(self, description, prog=None, **options):
+    def __init__(self, description: str | None, prog: str | None = None, **options: Any) -> None:
         formatter = argparse.RawDescriptionHelpFormatter
         super().__init__(prog=prog, description=description, formatter_class=formatter, **options)
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         """End the process with exit status 2."""
         self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
 
 
-def add_backend(parser):
+def add_backend(parser: Any) -> None:
     """Add --backend to a parser."""
     choices = ("numpy", "cupy", "auto")
     parser.add_argument("--backend", choices=choices, default="numpy", help="where to compute (default: numpy)")
 
 
-def path(text):
+def path(text: str) -> Path:
     """The type of an argument: a pathlib.Path. ~ is the home directory also where the shell leaves it, as in --out=~/x.
 
     Raises: argparse.ArgumentTypeError for an empty text, which would be the current folder.
@@ -38,7 +39,7 @@ def path(text):
         return Path(text)
 
 
-def png_path(text):
+def png_path(text: str) -> Path:
     """The type of an argument: the path of a picture to write, which is always a PNG file."""
     found = path(text)
     if found.suffix.lower() != ".png":

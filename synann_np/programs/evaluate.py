@@ -4,10 +4,16 @@ synann evaluate                                                 the model that c
 synann evaluate runs/mine/best.safetensors [--data-dir DIR] [--split test|train] [--out evaluation.png]
 """
 
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from .. import fast
+from ..backend import Array
 from ..data import load_dataset
+from ..sequential import Sequential
 from ..storage.checkpoint import CheckpointError, load
 from .command_line import Parser, add_backend, path, png_path
 from .digits.classify import confusion_matrix, probabilities, worst_mistakes
@@ -16,7 +22,7 @@ from .pictures.classification import evaluation_picture
 from .process import status_of
 
 
-def main(argv=None, prog="evaluate"):
+def main(argv: Sequence[str] | None = None, prog: str = "evaluate") -> int | None:
     """The program. Returns: its exit status."""
     parser = Parser(__doc__, prog)
     parser.add_argument(
@@ -30,7 +36,7 @@ def main(argv=None, prog="evaluate"):
     return status_of(prog, evaluate, args)
 
 
-def evaluate(args):
+def evaluate(args: argparse.Namespace) -> None:
     """Print the results and draw the picture."""
     model = load(args.model, args.backend)
     data = load_dataset(args.data_dir)
@@ -53,7 +59,7 @@ def evaluate(args):
     print(f"Confusion matrix and worst mistakes: {args.out}")
 
 
-def with_progress(model, images, chunk=500):
+def with_progress(model: Sequential, images: Array, chunk: int = 500) -> Any:
     """The probabilities (N, K), with a bar on a terminal: a large network takes a while."""
     from tqdm import tqdm
 
@@ -65,7 +71,7 @@ def with_progress(model, images, chunk=500):
     return np.concatenate(found)
 
 
-def table(confusion):
+def table(confusion: Array) -> Any:
     """The confusion matrix as text, with the accuracy of each class."""
     classes = range(len(confusion))
     lines = ["true \\ predicted " + "".join(f"{k:>6}" for k in classes) + "  accuracy"]

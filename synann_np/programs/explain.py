@@ -4,6 +4,10 @@ synann explain --index 7                                        image 7 of MNIST
 synann explain photo.jpg --model runs/mine/best.safetensors --out shares.png
 """
 
+import argparse
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import numpy as np
 
 from ..data import DataError, load_mnist, normalise
@@ -20,7 +24,7 @@ from .process import status_of
 SHOWN = 5
 
 
-def main(argv=None, prog="explain"):
+def main(argv: Sequence[str] | None = None, prog: str = "explain") -> int | None:
     """The program. Returns: its exit status."""
     parser = Parser(__doc__, prog)
     parser.add_argument("image", nargs="?", type=path, help="a PNG or JPEG file of one digit")
@@ -36,7 +40,7 @@ def main(argv=None, prog="explain"):
     return status_of(prog, explain, args)
 
 
-def explain(args):
+def explain(args: argparse.Namespace) -> None:
     """Print the tables and draw the picture."""
     model = load(args.model)
     image, name = read_image(args)
@@ -49,7 +53,7 @@ def explain(args):
     print(f"Picture: {args.out}")
 
 
-def read_image(args):
+def read_image(args: argparse.Namespace) -> Any:
     """(28, 28) uint8 and what to call it."""
     if args.image is not None:
         return to_mnist(read_photo(args.image)), args.image.name
@@ -59,7 +63,7 @@ def read_image(args):
     return images[args.index], f"test image {args.index}, a {labels[args.index]}"
 
 
-def describe(shares):
+def describe(shares: Any) -> Iterator[str]:
     """Tables of text: the classes; the units and channels that matter most for the best class."""
     logits, units = shares.logits[0], shares.units
     probabilities = np.exp(logits - logits.max())

@@ -5,6 +5,7 @@ synann export model.onnx                            the model that comes with th
 """
 
 import argparse
+from collections.abc import Sequence
 
 from ..storage.checkpoint import load
 from .command_line import Parser, path
@@ -12,7 +13,7 @@ from .examples import MODEL
 from .process import status_of
 
 
-def main(argv=None, prog="export"):
+def main(argv: Sequence[str] | None = None, prog: str = "export") -> int | None:
     """The program. Returns: its exit status."""
     parser = Parser(__doc__, prog)
     parser.add_argument(
@@ -27,7 +28,7 @@ def main(argv=None, prog="export"):
     return status_of(prog, export, parser.parse_args(argv))
 
 
-def export(args):
+def export(args: argparse.Namespace) -> None:
     """Write the file, and print what a caller of it has to know."""
     from ..bridges import onnx
 

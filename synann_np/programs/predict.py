@@ -7,8 +7,12 @@ synann predict photo.jpg --save-seen seen.png                   and draw what th
 A photograph shows one digit, dark on light or light on dark. Each line gives the three most probable digits.
 """
 
+import argparse
+from collections.abc import Sequence
+
 import numpy as np
 
+from ..backend import Array
 from ..storage.checkpoint import load
 from .command_line import Parser, add_backend, path, png_path
 from .digits.classify import best_classes, probabilities
@@ -21,7 +25,7 @@ from .process import complain, status_of
 AT_A_TIME = 100
 
 
-def main(argv=None, prog="predict"):
+def main(argv: Sequence[str] | None = None, prog: str = "predict") -> int | None:
     """The program. Returns: its exit status."""
     parser = Parser(__doc__, prog)
     parser.add_argument(
@@ -38,7 +42,7 @@ def main(argv=None, prog="predict"):
     return status_of(prog, predict, args, prog)
 
 
-def predict(args, prog):
+def predict(args: argparse.Namespace, prog: str) -> Array:
     """Print a line for each photograph. Returns: 2 if any could not be read."""
     model = load(args.model or MODEL, args.backend)
     paths, bad = [], []

@@ -1,6 +1,8 @@
 """A program as a process: its streams, the one line that an error is, its exit status."""
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from ..backend import BackendError
 from .standard_streams import UNREAD, prepare_streams, take_failure
@@ -8,7 +10,7 @@ from .standard_streams import UNREAD, prepare_streams, take_failure
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 
 
-def run_program(main):
+def run_program(main: Callable[[], Any]) -> Any:
     """Call main() as a program of its own. Returns: the exit status, for sys.exit."""
     prepare_streams()
     try:
@@ -26,7 +28,7 @@ def run_program(main):
     return status
 
 
-def status_of(prog, work, *arguments):
+def status_of(prog: str, work: Callable[..., Any], *arguments: Any) -> int:
     """Do the work of a program: work(*arguments).
 
     Returns: what it returns, or 0; 2 and a line on standard error where it refused or could not do something, 1 where
@@ -45,12 +47,12 @@ def status_of(prog, work, *arguments):
         return INTERRUPTED
 
 
-def complain(prog, text):
+def complain(prog: str, text: object) -> None:
     """A line on standard error."""
     print(f"{prog}: {text}", file=sys.stderr)
 
 
-def one_line(error):
+def one_line(error: BaseException) -> str:
     """What an exception says, in one line; of an OSError the file and the reason."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror

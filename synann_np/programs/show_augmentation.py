@@ -5,6 +5,9 @@ synann augment [--shift 2] [--rotate 10] ... [--data-dir DIR] [--out augmentatio
 A strength of 0 switches an effect off.
 """
 
+import argparse
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..data import load_dataset
@@ -24,7 +27,7 @@ STRENGTHS = {
 }
 
 
-def main(argv=None, prog="show_augmentation"):
+def main(argv: Sequence[str] | None = None, prog: str = "show_augmentation") -> int | None:
     """The program. Returns: its exit status."""
     parser = Parser(__doc__, prog)
     for name, (default, what) in STRENGTHS.items():
@@ -36,7 +39,7 @@ def main(argv=None, prog="show_augmentation"):
     return status_of(prog, show_augmentation, args)
 
 
-def show_augmentation(args):
+def show_augmentation(args: argparse.Namespace) -> None:
     """Draw the picture."""
     augment = Augment(args.seed, **{name: getattr(args, name) for name in STRENGTHS})
     images, labels, _, _ = load_dataset(args.data_dir)

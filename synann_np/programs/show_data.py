@@ -3,13 +3,18 @@
 synann data [--data-dir DIR] [--out samples.png]
 """
 
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from ..backend import Array
 from ..data import DataError, class_counts, load_dataset, shape_and_classes
 from .command_line import Parser, path, png_path
 from .pictures.samples import sample_grid
 from .process import status_of
 
 
-def main(argv=None, prog="show_data"):
+def main(argv: Sequence[str] | None = None, prog: str = "show_data") -> int | None:
     """The program. Returns: its exit status."""
     parser = Parser(__doc__, prog)
     parser.add_argument("--data-dir", type=path, help="folder or .npz file of the data set (default: MNIST)")
@@ -18,7 +23,7 @@ def main(argv=None, prog="show_data"):
     return status_of(prog, show_data, args)
 
 
-def show_data(args):
+def show_data(args: argparse.Namespace) -> None:
     """Draw the samples and print the table."""
     data = load_dataset(args.data_dir)
     (train_images, train_labels, _, test_labels), (_, classes) = data, shape_and_classes(data)
@@ -29,9 +34,9 @@ def show_data(args):
     print(f"Samples: {args.out}")
 
 
-def table(train_counts, test_counts):
+def table(train_counts: Array, test_counts: Array) -> Any:
     """Lines of class, training images, test images."""
-    rows = [("class", "train", "test")]
+    rows: list[tuple[object, ...]] = [("class", "train", "test")]
     rows += list(zip(range(len(train_counts)), train_counts, test_counts, strict=True))
     rows += [("total", train_counts.sum(), test_counts.sum())]
     return "\n".join(f"{name:>5} {train:>7} {test:>7}" for name, train, test in rows)

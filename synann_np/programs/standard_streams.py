@@ -4,12 +4,13 @@ import io
 import os
 import select
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 UNREAD = 141  # 128 + SIGPIPE, the exit status that a shell shows of other programs that end so
 
 
-def prepare_streams():
+def prepare_streams() -> None:
     """For programs, at their start: from now on no print raises an error.
 
     - A closed descriptor 0, 1 or 2 is opened on the null device: the next file that is opened would get its number,
@@ -31,7 +32,7 @@ def prepare_streams():
 
 
 @contextmanager
-def stay_when_unread():
+def stay_when_unread() -> Iterator[None]:
     """Inside, a standard output that nobody reads any more does not end the process: take_failure tells of it."""
     raw = _raw(sys.stdout)
     if raw is None or not raw.ends_process:
@@ -44,7 +45,7 @@ def stay_when_unread():
         raw.ends_process = True
 
 
-def take_failure():
+def take_failure() -> OSError | None:
     """The OSError of the first write to standard output that failed since the last call, None without one."""
     if sys.stdout is not None:
         sys.stdout.flush()

@@ -1,5 +1,7 @@
 """Find the layer where NaN or infinity begins."""
 
+from typing import Any
+
 from ..backend import array_module
 from ..sequential import Sequential
 
@@ -8,7 +10,7 @@ class NotFinite(ArithmeticError):
     """An output or a gradient is NaN or infinite. The message names the first layer and the step."""
 
 
-def check_finite(model):
+def check_finite(model: Sequential) -> Any:
     """The same model, but every call stops at the first value that is not finite.
 
     A NaN travels: where the loss shows it, every weight may have it already. Here forward looks at the input and at

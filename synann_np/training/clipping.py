@@ -1,12 +1,15 @@
 """Gradient clipping: one bad batch must not throw the weights away."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, array_module
 
 
 @np.errstate(under="ignore")  # a square that underflows beside the largest is 0
-def clip_grad_norm(grads, max_norm):
+def clip_grad_norm(grads: Mapping[str, Array], max_norm: float) -> tuple[dict[str, Array], Any]:
     """Gradients scaled down together until their norm is at most max_norm (PyTorch's clip_grad_norm_, not in place):
 
         norm = √(Σ of the squares of all elements of all arrays),    g ← g · min(1, max_norm / (norm + 1e-6))

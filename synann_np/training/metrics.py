@@ -4,12 +4,16 @@
 `lambda outputs, labels: sklearn.metrics.f1_score(labels, outputs.argmax(axis=1), average="macro")`.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..arguments import integer
+from ..backend import Array
 
 
-def accuracy(outputs, labels):
+def accuracy(outputs: Array, labels: Array) -> Any:
     """Share of the rows whose largest output is at the label. outputs (N, K), labels (N,) integers.
 
     Raises: ValueError for other shapes.
@@ -17,7 +21,7 @@ def accuracy(outputs, labels):
     return top_k(1)(outputs, labels)
 
 
-def top_k(k):
+def top_k(k: int) -> Callable[..., Any]:
     """The metric that counts a row as right if its label is among the k largest outputs; of equal outputs the first
     classes win, as in argmax.
 
@@ -36,7 +40,7 @@ def top_k(k):
     return share
 
 
-def mean_squared_error(outputs, targets):
+def mean_squared_error(outputs: Array, targets: Array) -> Any:
     """Mean of (outputs − targets)² over all elements, float64. Raises: ValueError for shapes that differ."""
     outputs, targets = np.asarray(outputs, "float64"), np.asarray(targets, "float64")
     if outputs.shape != targets.shape or outputs.size == 0:

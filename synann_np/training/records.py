@@ -1,6 +1,7 @@
 """What a training loop yields: the loss of a batch, the result of an epoch."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class EvalRecord:
     metrics: dict = field(default_factory=dict)
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> Any:
         """Share of right answers, or None where the targets are no labels."""
         return None if self.correct is None else self.correct / self.total
 

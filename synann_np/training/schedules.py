@@ -5,14 +5,18 @@ values are those of PyTorch's schedulers, stepped once after every update.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
+
+from ..backend import Array
 
 
-def constant(lr):
+def constant(lr: float) -> Any:
     """The same rate always."""
     return lambda step: lr
 
 
-def step_decay(lr, step_size, gamma=0.1):
+def step_decay(lr: float, step_size: int, gamma: Array = 0.1) -> Callable[[int], float]:
     """lr · gamma^⌊step / step_size⌋ (StepLR).
 
     Raises: ValueError unless step_size ≥ 1.
@@ -21,7 +25,7 @@ def step_decay(lr, step_size, gamma=0.1):
     return lambda step: lr * gamma ** (step // step_size)
 
 
-def cosine(lr, T_max, eta_min=0.0):
+def cosine(lr: float, T_max: int, eta_min: float = 0.0) -> Callable[[int], float]:
     """Half a cosine from lr at step 0 to eta_min at step T_max, where it stays (CosineAnnealingLR up to there):
 
         eta_min + (lr − eta_min) (1 + cos(π step / T_max)) / 2
@@ -32,7 +36,9 @@ def cosine(lr, T_max, eta_min=0.0):
     return lambda step: _half_cosine(lr, eta_min, step / T_max)
 
 
-def one_cycle(max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
+def one_cycle(
+    max_lr: float, total_steps: int, pct_start: float = 0.3, div_factor: float = 25.0, final_div_factor: float = 1e4
+) -> Callable[[int], float]:
     """Up and down once (OneCycleLR with cosines, the momentum left alone), by Smith and Topin, 2017.
 
     From max_lr / div_factor up to max_lr during the first part pct_start of the steps, then down to
@@ -55,7 +61,7 @@ def one_cycle(max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_fac
     return schedule
 
 
-def warm_up(schedule, steps):
+def warm_up(schedule: Callable[[int], float], steps: int) -> Callable[[int], float]:
     """A linear rise in front of a schedule, which begins (with its step 0) after it.
 
     schedule(0) · (step + 1) / (steps + 1) for step < steps: the first update moves already, and no two are equal

@@ -1,7 +1,13 @@
 """The exponential moving average of the weights, which is often a better network than the last weights are."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
+
+from ..backend import Array
+from ..sequential import Sequential
 from ..storage.safetensors_file import CheckpointError
 
 
@@ -22,22 +28,22 @@ class WeightAverage:
     Raises: ValueError for another decay.
     """
 
-    def __init__(self, model, decay):
+    def __init__(self, model: Sequential, decay: float) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"WeightAverage: expected decay in [0, 1), got {decay}")
         self.model, self.decay = model, decay
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         """Begin again from the present weights."""
         self.updates = 0
         self.arrays = {name: a.copy() for name, a in self.weights().items()}
 
-    def weights(self):
+    def weights(self) -> dict[str, Array]:
         """dict name -> parameter or buffer of the model, the array itself."""
         return self.model.params | self.model.buffers
 
-    def update(self):
+    def update(self) -> None:
         """Move the average towards the weights. Call it after every step of the optimiser."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
@@ -45,11 +51,11 @@ class WeightAverage:
             average = self.arrays[name]
             average += (1 - decay) * (weight - average)
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, np.ndarray]:
         """dict name -> copy on the host of every average."""
         return {name: self.model.backend.to_host(a).copy() for name, a in self.arrays.items()}
 
-    def restore(self, checkpoint):
+    def restore(self, checkpoint: Any) -> None:
         """Take up the state that was saved with `save(..., average=...)`; the model gets the weights of then.
 
         Raises: CheckpointError if the checkpoint holds no average.
@@ -63,7 +69,7 @@ class WeightAverage:
         self.updates = updates
 
     @contextmanager
-    def in_place(self):
+    def in_place(self) -> Iterator[None]:
         """Inside, the model computes with the average; afterwards it has its weights again, to the bit."""
         weights = self.weights()
         kept = {name: weight.copy() for name, weight in weights.items()}

@@ -125,7 +125,7 @@ def ablation():
 @pytest.mark.parametrize("content", [None, "no place for a table"])
 def test_a_table_that_cannot_be_filled_is_refused_before_the_training(tmp_path, monkeypatch, capsys, content):
     module = ablation()
-    monkeypatch.setattr(module, "train", lambda *arguments: pytest.fail("trained"))
+    monkeypatch.setattr(module, "do", lambda *arguments: pytest.fail("trained"))
     if content:
         (tmp_path / "new.md").write_text(content)
     assert module.main(["--table", str(tmp_path / "new.md"), "--out", str(tmp_path / "results.jsonl")]) == 2

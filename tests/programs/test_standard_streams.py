@@ -87,7 +87,7 @@ os.system("echo a child prints")
 assert file.fileno() > 2
 """
     (tmp_path / "program.py").write_text(program)
-    run = shell(f"{sys.executable} program.py >&- 2>&-", tmp_path)
+    run = shell(f"{sys.executable} program.py <&- >&- 2>&-", tmp_path)
     assert run.returncode == 0
     assert (tmp_path / "log.txt").read_text() == ""
 

@@ -12,7 +12,7 @@ from ...storage.regular_file import regular_file
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows: the folder is not locked there
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 
 class RunFolderError(ValueError):

@@ -32,7 +32,7 @@ def read_recipe(name):
     """
     path = _path_of(name)
     try:
-        return path, tomllib.loads(read_text(path).removeprefix("\ufeff"))  # the byte-order mark of an editor
+        return path, tomllib.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error)[:100].split())
         raise RecipeError(f"{path}: cannot be read ({reason})") from error

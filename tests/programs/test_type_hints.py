@@ -1,0 +1,41 @@
+"""Public functions have type hints, in the files that an editor shows to users; mypy checks them (pyproject.toml)."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "synann_np"
+TYPED = [
+    "backend.py", "gradcheck.py", "optim.py", "sequential.py", "losses/*.py", "mathematics/odds.py",
+    "mathematics/surprisal.py", "mathematics/synapse_function.py", "models/in_shape.py", "models/recurrent.py",
+    "programs/[!t]*.py", "training/clipping.py", "training/history.py",
+    "training/metrics.py", "training/schedules.py", "training/weight_average.py",
+]  # fmt: skip
+FILES = sorted({path for pattern in TYPED for path in PACKAGE.glob(pattern)})
+
+
+def public_functions(body, owner=""):
+    """(name, node) of functions and methods without a leading underscore, and of constructors."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node.body, f"{node.name}.")
+        elif isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name == "__init__"):
+            yield owner + node.name, node
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_public_functions_have_type_hints(path):
+    missing = []
+    for name, node in public_functions(ast.parse(path.read_text(encoding="utf-8")).body):
+        a = node.args
+        arguments = [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))]
+        missing += [f"{name}: {x.arg}" for x in arguments if x.annotation is None and x.arg not in ("self", "cls")]
+        missing += [f"{name}: what it returns"] if node.returns is None else []
+    assert not missing
+
+
+def test_the_package_says_that_it_has_type_hints():
+    assert (PACKAGE / "py.typed").exists()
+    setup = (PACKAGE.parent / "setup.cfg").read_text(encoding="utf-8")
+    assert "\nsynann_np = py.typed\n" in setup
