@@ -1,4 +1,4 @@
-"""Where arrays live: NumPy on the CPU or CuPy on an NVIDIA GPU. The only file that names CuPy.
+"""Where arrays live: NumPy on the CPU or CuPy on an NVIDIA GPU. Outside the GPU rooms, the only file that names CuPy.
 
 A backend is an array namespace (`xp`) and the three things that differ between host and device: bringing data
 in, taking results out and waiting for work to finish. Everything else in the package is written against `xp`.
