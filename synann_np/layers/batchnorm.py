@@ -26,8 +26,14 @@ class BatchNorm(Layer):
         dx_nc     = s_c dx̂_nc                                                        μ, σ² constant
         dx_nc     = s_c (dx̂_nc − (1/M) Σ_m dx̂_mc − x̂_nc (1/M) Σ_m dx̂_mc x̂_mc)      μ, σ² of the batch
 
-    The last line: x_nc moves every x̂_mc, by s_c δ_mn directly, by −s_c/M through μ and by −s_c x̂_mc x̂_nc/M through σ²
-    (∂σ²/∂x_nc = 2 (x_nc − μ_c)/M and ∂s/∂σ² = −s³/2).
+    The last line, for one channel, from x̂_m = (x_m − μ) s. x_n moves x̂_m along three paths, whose gradients add up:
+
+        directly        ∂x̂_m/∂x_n = s δ_mn
+        through μ       ∂μ/∂x_n = 1/M and ∂x̂_m/∂μ = −s                      together −s/M
+        through σ²      ∂σ²/∂x_n = 2 (x_n − μ)/M = 2 x̂_n/(s M), ∂s/∂σ² = −s³/2, ∂x̂_m/∂s = x_m − μ = x̂_m/s
+                                                                            together −s x̂_m x̂_n/M
+
+    (σ² depends on μ too, but ∂σ²/∂μ = −(2/M) Σ_m (x_m − μ) = 0.) Times dx̂_m and summed over m, that is the line.
 
     Raises: ValueError, TypeError if x or dy has another shape or dtype; ValueError unless eps ≥ 0 and
     0 ≤ momentum ≤ 1, and with train=True and M = 1, where the variance is 0 and tells nothing.

@@ -70,6 +70,7 @@ class Conv2d(Layer):
             raise ValueError(f"{self}: expected at least {EH} by {EW} pixels with padding, got {tuple(x.shape[2:])}")
         patches = xp.lib.stride_tricks.sliding_window_view(x, (EH, EW), axis=(2, 3))[:, :, ::SH, ::SW, ::DH, ::DW]
         N, _, H, W = patches.shape[:4]  # H', W' of the docstring
+        # patches (N, C, H', W', KH, KW): what is summed, C KH KW, comes first, what is not, H' W' N, last.
         cols = patches.transpose(1, 4, 5, 2, 3, 0).reshape(G, part * KH * KW, H * W * N)
         y = (weight.reshape(G, F // G, -1) @ cols).reshape(F, -1)  # (F, H'W'N)
         if "bias" in self.params:

@@ -10,7 +10,8 @@ class Linear(Layer):
     x (N, C), y (N, F), weight (F, C), bias (F,), with C = in_features, F = out_features. x may have more axes,
     (N, ..., C): then n runs over all of them but the last, and y is (N, ..., F).
 
-    Backward, by the chain rule from dy_nf = ∂L/∂y_nf:
+    Backward, by the chain rule from dy_nf = ∂L/∂y_nf: the gradient of a number is a sum over all the y that it reaches.
+    A sum over an index is a product `@` once that index is the last of one array and the first of the other.
 
         dweight_fc = Σ_n dy_nf x_nc         since ∂y_nf/∂weight_fc = x_nc
         dbias_f    = Σ_n dy_nf              since ∂y_nf/∂bias_f = 1

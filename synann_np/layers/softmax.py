@@ -10,12 +10,18 @@ class Softmax(AlongAxis):
     x (..., K), y the same. The maximum of each row is subtracted first: it cancels in the quotient, and no exponential
     overflows.
 
-    Backward. From ∂y_k/∂x_i = y_k (δ_ki − y_i), with δ the identity matrix,
+    Backward. By the rule for quotients, with s = Σ_k e^{x_k},
+
+        ∂y_i/∂x_i = (e^{x_i} s − e^{x_i} e^{x_i}) / s² = y_i (1 − y_i)     its own input: numerator and s change
+        ∂y_k/∂x_i = −e^{x_k} e^{x_i} / s² = −y_k y_i,  k ≠ i               any other: only s changes
+
+    or, in one line with δ the identity matrix, ∂y_k/∂x_i = y_k (δ_ki − y_i). Input i reaches every output k, so
 
         dx_i = Σ_k dy_k y_k (δ_ki − y_i) = y_i (dy_i − Σ_k dy_k y_k)
 
     The sum is the same for the whole row. It vanishes only if dy is orthogonal to y; with a constant dy everything
-    cancels, dx = 0, which is why a check with dy = 1 sees nothing.
+    cancels, dx = 0, which is why a check with dy = 1 sees nothing. With the loss −log y_t of class t it becomes
+    dx_i = y_i − [i = t], softmax − one-hot: see LogSoftmax.
     """
 
     def forward(self, x, train=False):
