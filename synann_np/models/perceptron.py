@@ -9,18 +9,13 @@ from ..sequential import Sequential
 from .in_shape import number_of_classes, shape_of_example
 
 
-<<<<<<< HEAD
 def SynaMLP(
     seed=5, dtype="float32", backend="numpy", hidden=250, in_shape=(1, 28, 28), classes=10, synapse=Synapse
 ) -> Sequential:
-    """The network of the paper's experiment: 250 hidden units, softmax → synapse → batch-norm.
-=======
-def SynaMLP(seed=5, dtype="float32", backend="numpy", hidden=250, in_shape=(1, 28, 28), classes=10) -> Sequential:
     """A perceptron with one hidden layer, softmax → synapse → batch-norm.
 
     250 hidden units are those of the author's Keras script. The paper (Li, 2018) has 280, trained by Adam with a
     learning rate from 0.003 to 0.0001 and dropout that keeps 0.75, from weights of deviation 0.1, and reports 97.95 %.
->>>>>>> a4879ba (README: speed of this version)
 
     Arguments: hidden: units. in_shape: (D,) for a table of D columns, or any other shape, which is flattened.
         synapse: the class of the layer; functools.partial(ShardedSynapse, comm=comm) divides it among processes. The
