@@ -30,6 +30,7 @@ from synann_np.distributed import DataParallel, ShardedSynapse, communicator
 from synann_np.fast.loops.synapse_graph import with_fast_graph
 from synann_np.models import MODELS
 from synann_np.optim import SGD
+from synann_np.programs.process import run_program
 from synann_np.train import train_steps
 from synann_np.training.tools import TrainingTools
 from synann_np.training.weight_average import WeightAverage
@@ -175,4 +176,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_program(main))
