@@ -108,12 +108,12 @@ GOOD = idx_bytes(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
         (GOOD + b"\0", "trailing bytes after the 24"),
         (idx_bytes(np.empty((0, 28, 28), np.uint8)), "no items"),
         (struct.pack(">4B3I", 0, 0, 8, 3, 0, 2**32 - 1, 2**32 - 1), "no items"),
-        (gzip.compress(GOOD[:-1]), "truncated, 23 of 24 bytes"),
-        (gzip.compress(GOOD + b"\0"), "trailing bytes after the 24"),
-        (gzip.compress(GOOD)[:-9], "cannot be read"),
-        (gzip.compress(GOOD)[:-8] + bytes(8), "cannot be read .*CRC"),
-        (gzip.compress(GOOD) + b"more", "cannot be read"),
-        (gzip.compress(GOOD)[:10] + b"\xff" * 30, "cannot be read"),
+        (gzip.compress(GOOD[:-1], mtime=0), "truncated, 23 of 24 bytes"),
+        (gzip.compress(GOOD + b"\0", mtime=0), "trailing bytes after the 24"),
+        (gzip.compress(GOOD, mtime=0)[:-9], "cannot be read"),
+        (gzip.compress(GOOD, mtime=0)[:-8] + bytes(8), "cannot be read .*CRC"),
+        (gzip.compress(GOOD, mtime=0) + b"more", "cannot be read"),
+        (gzip.compress(GOOD, mtime=0)[:10] + b"\xff" * 30, "cannot be read"),
     ],
 )
 def test_a_bad_file_is_refused_by_name(tmp_path, content, reason):
@@ -148,7 +148,7 @@ def test_a_gzip_bomb_costs_no_more_than_its_header_promises(tmp_path):
 def test_a_gzip_bomb_that_keeps_its_promise_is_refused_before_it_is_unpacked(tmp_path, shape):
     path = tmp_path / "bomb"
     content = struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape) + bytes(10_000_000)
-    path.write_bytes(gzip.compress(content, compresslevel=1))
+    path.write_bytes(gzip.compress(content, compresslevel=1, mtime=0))
     assert peak_memory(path, "bytes on disk promise .* which no real data set does") < 4e6
 
 
@@ -303,7 +303,7 @@ def test_the_repository_holds_the_genuine_files():
 @pytest.mark.parametrize("separator", ["-", "."])
 def test_both_spellings_are_found_plain_and_packed(tmp_path, parts, suffix, separator):
     for name, array in parts.items():
-        content = gzip.compress(idx_bytes(array)) if suffix else idx_bytes(array)
+        content = gzip.compress(idx_bytes(array), mtime=0) if suffix else idx_bytes(array)
         (tmp_path / (name.replace("-idx", separator + "idx") + suffix)).write_bytes(content)
     for loaded, array in zip(load_mnist(str(tmp_path)), parts.values(), strict=True):
         np.testing.assert_array_equal(loaded, array, strict=True)
@@ -356,7 +356,7 @@ def mirror(tmp_path, parts, monkeypatch):
     files = {}
     for name, array in parts.items():
         content = idx_bytes(array)
-        packed = gzip.compress(content)
+        packed = gzip.compress(content, mtime=0)
         (source / f"{name}.gz").write_bytes(packed)
         files[f"{name}.gz"] = hashlib.sha256(packed).hexdigest(), hashlib.sha256(content).hexdigest()
     monkeypatch.setattr(download, "FILES", files)
