@@ -49,7 +49,8 @@ class ShardedSynapse(SynapseGraph):
         *, comm, blocks=8, fused=None, rng=None, dtype="float32", backend="numpy",
     ):  # fmt: skip
         config = {"features": features, "parametrisation": parametrisation, "train_alpha": train_alpha}
-        Layer.__init__(self, dtype, backend, **config)
+        self.zero_diagonal = False
+        Layer.__init__(self, dtype, backend, **config, zero_diagonal=False)  # Synapse's: its file is that of a Synapse
         n, R = self.integer("features"), comm.size
         self.word("parametrisation", PARAMETRISATIONS)
         self.features = self.inhibitors = n

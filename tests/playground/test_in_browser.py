@@ -38,11 +38,16 @@ def part_of_mnist(tmp_path_factory):
     return folder
 
 
+def _interruptible():
+    """A test run that was started in the background ignores Ctrl-C, and so would its children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start_playground(*arguments):
     """The process and its address."""
     command = [sys.executable, "-m", "synann_np", "play", "--port", "0", "--no-browser", *map(str, arguments)]
     plain = os.environ | {"SYNANN_FAST": "0"}  # nothing is compiled: these tests are about the page
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=plain)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=plain, preexec_fn=_interruptible)
     line = process.stdout.readline()
     return process, re.search(r"http://127\.0\.0\.1:\d+/", line).group()
 
