@@ -10,7 +10,7 @@ from typing import Any
 from . import arguments
 from .data import batches, epoch_permutation
 from .losses import nll_loss
-from .training.check_options import check_options
+from .training.check_options import check_options, check_plain_mean
 from .training.clipping import clip_grad_norm
 from .training.data_set import check_data_set, check_last_batch, scaling
 from .training.evaluation import evaluate, evaluate_set, outputs, predict, predict_proba
@@ -86,8 +86,8 @@ def fit(
     }.items():
         arguments.integer("fit", name, value)
     train_set = check_data_set(model, train_set, loss, "fit: train_set", batch_size)
-    if train_set.weights is not None and hasattr(model, "batches"):
-        raise ValueError("fit: sample weights cannot be divided over processes; train on one")
+    if hasattr(model, "batches"):
+        check_plain_mean(train_set, loss)
     check_last_batch(model, train_set, batch_size)
     if test_set is not None:
         test_set = check_data_set(model, test_set, loss, "fit: test_set", test_batch_size)

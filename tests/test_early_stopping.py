@@ -1,6 +1,6 @@
 import pytest
 
-from synann_np.programs.runs.training_state import out_of_patience
+from synann_np.training.callbacks import out_of_patience
 
 
 @pytest.mark.parametrize(

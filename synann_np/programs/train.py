@@ -19,6 +19,7 @@ from ..backend import get_backend
 from ..data import load_dataset, split_validation
 from ..storage.atomic_file import write_atomically
 from ..train import fit
+from ..training.callbacks import out_of_patience
 from ..version import __version__
 from .process import status_of
 from .runs.arguments import describe_classes, describe_settings, parse_arguments, to_json
@@ -34,7 +35,6 @@ from .runs.ranks import Leading, describe_division, divided, follow_first, on_al
 from .runs.save_interval import to_interval
 from .runs.saver import RunSaver
 from .runs.stop_signals import StopSignals
-from .runs.training_state import out_of_patience
 from .standard_streams import UNREAD, stay_when_unread, take_failure
 
 

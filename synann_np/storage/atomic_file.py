@@ -24,7 +24,7 @@ def write_atomically(path, content):
     Arguments: path: the file. content: bytes.
 
     Raises: OSError if it cannot be written (no space, no permission, `path` is a folder, a pipe or a device); the old
-        file is then untouched, and nothing is left beside it.
+        file is then untouched, and no temporary file remains.
     """
     path = Path(path)
     temporary = path.with_name(f"{_beginning(path)}{secrets.token_hex(8)}")

@@ -1,4 +1,4 @@
-"""Checks of the functions that `fit` is given, before anything is trained."""
+"""Checks of the options of `fit`, before anything is trained."""
 
 import inspect
 
@@ -15,3 +15,15 @@ def check_options(loss, metrics, tools):
         raise TypeError(f"fit: expected metrics to be a dict of functions, {{'top 3': top_k(3)}}, got {metrics!r:.80}")
     if tools.label_smoothing and "label_smoothing" not in inspect.signature(loss).parameters:
         raise ValueError(f"fit: label_smoothing {tools.label_smoothing}, but the loss has no such argument")
+
+
+def check_plain_mean(train_set, loss):
+    """Refuse weights where distributed.DataParallel divides a batch.
+
+    It adds the losses of the chunks by their numbers of rows, which is no weighted mean. Raises: ValueError.
+    """
+    options = getattr(loss, "keywords", {})  # of functools.partial
+    weights = [name for name in ("class_weights", "ignore_index") if options.get(name) is not None]
+    weights += ["sample weights"] if train_set.weights is not None else []
+    if weights:
+        raise ValueError(f"fit: {', '.join(weights)} cannot be divided over processes; train on one")

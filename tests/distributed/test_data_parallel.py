@@ -1,6 +1,7 @@
 """A batch divided among ranks: the gradients of one process, and the same bits on any number of ranks."""
 
 import hashlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from synann_np.data.augment import Augment
 from synann_np.distributed import DataParallel, Serial
 from synann_np.distributed.replicas import ReplicasDiffer
 from synann_np.layers import BatchNorm2d, Dropout, Flatten, Layer, Linear, LogSoftmax
+from synann_np.losses import nll_loss
 from synann_np.models import MODELS
 from synann_np.optim import SGD
 from synann_np.sequential import Sequential
@@ -167,3 +169,18 @@ def test_replicas_that_differ_in_one_bit_are_found(images):
     assert first == second
     assert "rank 1" in first
     assert " on " in first
+
+
+@pytest.mark.parametrize(
+    ("options", "weights", "words"),
+    [
+        ({"class_weights": np.arange(1.0, 11)}, (), "class_weights"),
+        ({"ignore_index": 3}, (), "ignore_index"),
+        ({}, (np.ones(20),), "sample weights"),
+    ],
+)
+def test_a_loss_that_is_no_plain_mean_over_rows_is_refused(options, weights, words, images):
+    parallel = DataParallel(built("lenet", "plain"), Serial(), 4)
+    train_set = (*(a[:20] for a in images), *weights)
+    with pytest.raises(ValueError, match=f"fit: {words} cannot be divided over processes"):
+        list(fit(parallel, SGD(0.01), train_set, None, 1, batch_size=10, loss=partial(nll_loss, **options)))

@@ -101,7 +101,7 @@ def _ink_is_light(grey):
 
 
 def _is_cut_out(mask):
-    """Whether a mask looks like one digit that fills the picture: thin, in one piece, from side to side."""
+    """Whether a mask looks like one digit that fills the picture: thin, connected, reaching opposite edges."""
     without_lines = _without_lines(mask)
     if mask.mean() < LEAST_INK or not without_lines.any() or holds_a_window(mask, THICKEST):
         return False

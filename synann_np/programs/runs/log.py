@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 
 from ...train import EvalRecord, at_chance
+from ...training.callbacks import out_of_patience
 from ..standard_streams import take_failure
-from .training_state import out_of_patience
 
 CHANCE_WARNING = """\
 Warning: the accuracy is still at chance after one epoch. The usual causes: a learning rate that is too high (all relus

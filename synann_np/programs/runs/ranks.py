@@ -59,7 +59,7 @@ def describe_division(comm, args, batches_per_epoch):
 
 
 class Leading:
-    """The records of a run on rank 0: whenever one is asked for, the other ranks are told to go on.
+    """Iterate over the records of a run on rank 0, and signal the other ranks to continue before each one.
 
     Arguments: run: iterator. comm: Communicator. stop: StopSignals, which also gets the signals of the other ranks.
     """

@@ -1,4 +1,4 @@
-"""Where a run stood when it was saved, checked; and whether early stopping ends it there."""
+"""Where a run stood when it was saved, checked."""
 
 from ...storage.checkpoint import CheckpointError, read_checkpoint
 
@@ -36,12 +36,3 @@ def check_best(path, best_epoch):
     except CheckpointError as error:
         return str(error)
     return None if found >= best_epoch else f"{path}: of epoch {found}, but the best was epoch {best_epoch}"
-
-
-def out_of_patience(finished, best_epoch, patience):
-    """Early stopping: whether the last `patience` of the finished epochs were none better than best_epoch.
-
-    A function of numbers that every checkpoint holds, so that a resumed run stops where the uninterrupted one does.
-    patience 0 is endless.
-    """
-    return 0 < patience <= finished - best_epoch
