@@ -1,17 +1,25 @@
 """Networks for other data than MNIST: any shape of an example, any number of classes."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from synann_np import load, save
+from synann_np.backend import get_backend
+from synann_np.data import load_mnist
 from synann_np.layers import Normalize
-from synann_np.models import MODELS, SynaCNN, SynaMLP, SynaNN, SynaRNN, TanhRNN, normalized
+from synann_np.models import MODELS, SynaCNN, SynaGlobalPool, SynaMLP, SynaNN, SynaRNN, TanhRNN, normalized
+from synann_np.programs.runs.options import make_parser
+from synann_np.programs.runs.parts import make_model
+from synann_np.sequential import Sequential
 
 CASES = [
     (SynaNN, (3, 32, 32), 4),
     (SynaNN, (1, 16, 40), 2),
     (SynaCNN, (2, 24, 33), 3),
     (MODELS["lenet"], (4, 17, 19), 62),
+    (partial(SynaGlobalPool, hidden=12), (2, 15, 17), 3),
     (SynaMLP, (30,), 2),
     (SynaMLP, (3, 5, 7), 4),
     (SynaRNN, (12, 7), 3),
@@ -39,6 +47,7 @@ def test_a_network_takes_examples_of_its_shape_and_is_saved_as_what_it_is(make, 
     [
         (SynaNN, (1, 15, 28), "at least 16×16"),
         (SynaCNN, (1, 28, 23), "at least 24×24"),
+        (SynaGlobalPool, (1, 14, 28), "at least 15×15"),
         (SynaNN, (28, 28), r"expected in_shape \(channels, height, width\), got \(28, 28\); SynaMLP"),
         (SynaNN, 784, "expected in_shape to be a tuple"),
         (SynaMLP, (), "expected in_shape to be a tuple"),
@@ -74,3 +83,14 @@ def test_a_normalized_network_has_mean_and_scale_of_the_data_in_its_file(rng, tm
     again = normalized(model, x + 1)
     assert [type(layer) for layer in again.layers.values()].count(Normalize) == 1
     np.testing.assert_allclose(again.forward(x + 1)[0], expected, rtol=1e-9)
+
+
+def test_the_network_of_the_keras_script():
+    args = make_parser("").parse_args(["--model", "global_pool"])
+    model, _ = make_model(args, get_backend("numpy"), load_mnist(), None)
+    assert sum(p.size for p in model.params.values()) == 280 + 14_168 + 156_912 + 4_303_376 + (784**2 + 784) + 7_850
+    x = np.random.default_rng(0).standard_normal((2, 1, 28, 28)).astype("float32")
+    channels = Sequential(list(model.layers.items())[:8]).forward(x)[0]
+    assert channels.shape == (2, 784, 14, 14)
+    pooled = Sequential(list(model.layers.items())[:9]).forward(x)[0]
+    np.testing.assert_array_equal(pooled[:, :, 0, 0], channels.max(axis=(2, 3)))

@@ -4,10 +4,9 @@ import argparse
 import os
 
 from ...distributed.launch import KINDS
-from ...models import MODELS
 from ..command_line import Parser, add_backend, path
 from .option_types import augment, count, decay, interval, rate, share, whole
-from .parts import OPTIMIZERS, SCHEDULES
+from .parts import NETWORKS, OPTIMIZERS, SCHEDULES
 from .recipes import recipe_names
 
 # What the numbers of a run depend on, and what a resumed run takes over beside them.
@@ -49,7 +48,7 @@ def make_parser(description, prog=None, exit_on_error=True):
 # fmt: off
 def _add_training(add):
     switch = argparse.BooleanOptionalAction
-    add("--model", choices=tuple(MODELS), default="synann", help="network to train (default: synann)")
+    add("--model", choices=tuple(NETWORKS), default="synann", help="network to train (default: synann)")
     add("--normalize", action=switch, default=False,
         help="measure mean and scale of the training data and save them in the model (default: off)")
     add("--epochs", type=count, default=20, help="passes over the training images (default: 20)")

@@ -2,12 +2,14 @@
 
 from ...data import shape_and_classes
 from ...data.augment import Augment
-from ...models import MODELS, normalized
+from ...models import MODELS, SynaGlobalPool, normalized
 from ...optim import SGD, Adam, AdamW
 from ...training.schedules import constant, cosine, one_cycle, step_decay, warm_up
 from ...training.tools import TrainingTools
 from ...training.weight_average import WeightAverage
 
+# global_pool, the largest by a factor of 100, takes more than a day on two cores: no benchmark includes it.
+NETWORKS = MODELS | {"global_pool": SynaGlobalPool}
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 SCHEDULES = ("constant", "step", "cosine", "one_cycle")
 STRENGTHS = ("shift", "rotate", "scale", "shear", "elastic", "smoothness")
@@ -16,7 +18,7 @@ STRENGTHS = ("shift", "rotate", "scale", "shear", "elastic", "smoothness")
 def make_model(args, backend, data, train_images):
     """The network of args.model for a data set, as load_dataset gives it, and the number of classes."""
     in_shape, classes = shape_and_classes(data)
-    model = MODELS[args.model](args.seed, args.dtype, backend, in_shape=in_shape, classes=classes)
+    model = NETWORKS[args.model](args.seed, args.dtype, backend, in_shape=in_shape, classes=classes)
     return normalized(model, train_images) if args.normalize else model, classes
 
 
