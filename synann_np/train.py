@@ -76,7 +76,7 @@ def fit(
     Yields: TrainRecord for every log_interval-th batch, EvalRecord after every epoch.
 
     Raises: TypeError, ValueError at the call, before anything is trained: data that are not as above. NonFiniteLoss at
-        a record whose loss is NaN or infinite; on the host at the first batch with NaN.
+        a record whose loss is NaN or infinite; on the host at the first batch, of training or evaluation, with NaN.
     """
     check_options(loss, metrics, tools)
     for name, value in {
@@ -113,8 +113,11 @@ def fit(
                 if batch % log_interval == 0:
                     yield _finite(TrainRecord(epoch, batch, batch * batch_size, total, step, _to_float(model, value)))
             if test_set is not None:
-                with tools.average.in_place() if tools.average else nullcontext():
-                    found = evaluate_set(model, test_set, test_batch_size, loss, metrics)
+                try:
+                    with tools.average.in_place() if tools.average else nullcontext():
+                        found = evaluate_set(model, test_set, test_batch_size, loss, metrics)
+                except FloatingPointError as error:  # the last update made the weights infinite
+                    raise NonFiniteLoss(_advice("NaN", epoch, step)) from error
                 yield _finite(EvalRecord(epoch, step, *found))
 
     return Run(records(step), callbacks)

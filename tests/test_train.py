@@ -100,6 +100,16 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_a_reason():
         )
 
 
+@pytest.mark.parametrize("metrics", [None, {"first": lambda outputs, targets: outputs[0, 0]}])
+def test_weights_that_the_last_update_made_infinite_stop_the_run_in_its_evaluation(metrics):
+    data = bright_quadrants(8)
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(NonFiniteLoss, match="NaN in epoch 1 after 1 steps.*smaller learning rate"),
+    ):
+        list(fit(linear_model(), SGD(1e38), data, data, 1, batch_size=8, metrics=metrics))
+
+
 @pytest.mark.parametrize(("correct", "chance"), [(980, True), (1135, True), (1400, True), (1600, False), (9900, False)])
 def test_chance_is_recognised(correct, chance):
     record = EvalRecord(epoch=1, step=600, loss=math.log(10), correct=correct, total=10_000)
