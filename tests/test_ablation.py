@@ -123,10 +123,10 @@ RESULTS = [
 def test_the_table_has_means_spreads_and_paired_differences():
     lines = [line.strip("| ").split(" | ") for line in ablation_report.table(RESULTS)]
     assert lines[2:5] == [
-        ["softmax, no synapse", "2", "0.012", "93.00 ± 1.41", "92.00 ± 1.41", "–", "–", "–", "10"],
+        ["softmax, no synapse", "2", "0.012", "93.00 ± 1.41", "92.00 ± 1.41", "–", "–", "–"],
         ["softmax, synapse with free β", "2", "0.012", "95.50 ± 0.71", "93.50 ± 0.71", "+1.50 (-4.85 to +7.85)",
-         "-0.50 … 0.50", "0.020", "10"],
-        ["relu, no synapse", "1", "0.012", "80.00", "70.00", "–", "–", "–", "10"],
+         "-0.50 … 0.50", "0.020"],
+        ["relu, no synapse", "1", "0.012", "80.00", "70.00", "–", "–", "–"],
     ]  # fmt: skip
     assert lines[5:] == [["\nsigmoid, no synapse, seed 1: the loss is nan."]]
 

@@ -31,8 +31,8 @@ def table(results):
     """
     groups = group(results)
     accuracies = f"last epoch, % | last {LAST} epochs, %"
-    yield f"| variant | runs | learning rate | {accuracies} | against no synapse | β | inhibition varies by | s |"
-    yield "|:--|--:|--:|--:|--:|--:|--:|--:|--:|"
+    yield f"| variant | runs | learning rate | {accuracies} | against no synapse | β | inhibition varies by |"
+    yield "|:--|--:|--:|--:|--:|--:|--:|--:|"
     for name, runs in groups.items():
         last = mean_and_spread([100 * r["accuracy"][-1] for r in runs.values()])
         late = mean_and_spread([final(r) for r in runs.values()])
@@ -43,9 +43,8 @@ def table(results):
         beta = f"{min(b[0] for b in betas):.2f} … {max(b[1] for b in betas):.2f}" if betas else "–"
         spreads = [r["inhibition"] for r in runs.values() if r.get("inhibition") is not None]
         spread = f"{np.mean(spreads):.3f}" if spreads else "–"
-        seconds = np.median([r["seconds"] for r in runs.values()])
         rate = f"{next(iter(runs.values()))['settings']['lr']:g}"
-        cells = [VARIANTS[name].text, len(runs), rate, _pm(last), _pm(late), difference, beta, spread, f"{seconds:.0f}"]
+        cells = [VARIANTS[name].text, len(runs), rate, _pm(last), _pm(late), difference, beta, spread]
         yield f"| {' | '.join(map(str, cells))} |"
     for r in results:
         if "failed" in r:
