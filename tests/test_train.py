@@ -105,7 +105,7 @@ def test_weights_that_the_last_update_made_infinite_stop_the_run_in_its_evaluati
     data = bright_quadrants(8)
     with (
         np.errstate(all="ignore"),
-        pytest.raises(NonFiniteLoss, match="NaN in epoch 1 after 1 steps.*smaller learning rate"),
+        pytest.raises(NonFiniteLoss, match=r"NaN in epoch 1 after 1 steps.*smaller learning rate"),
     ):
         list(fit(linear_model(), SGD(1e38), data, data, 1, batch_size=8, metrics=metrics))
 
