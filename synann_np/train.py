@@ -14,7 +14,7 @@ from .training.check_options import check_options, check_plain_mean
 from .training.clipping import clip_grad_norm
 from .training.data_set import check_data_set, check_last_batch, scaling
 from .training.evaluation import evaluate, evaluate_set, outputs, predict, predict_proba
-from .training.records import EvalRecord, NonFiniteLoss, TrainRecord
+from .training.records import EvalRecord, NonFiniteLoss, TrainRecord, at_chance
 from .training.run import Run
 from .training.tools import PLAIN, TrainingTools
 
@@ -185,11 +185,6 @@ def gradients(model, x, labels, step, loss=nll_loss):
     value, doutputs = loss(outputs, labels)
     _, grads = model.backward(doutputs, caches)
     return value, grads
-
-
-def at_chance(record: EvalRecord, classes: int = 10) -> bool:
-    """Whether the accuracy of an EvalRecord is no better than guessing: up to half as much again, 5 % at most."""
-    return record.accuracy < 1 / classes + min(0.5 / classes, 0.05)
 
 
 def _to_float(model, scalar):

@@ -43,3 +43,8 @@ class EvalRecord:
 
 class NonFiniteLoss(ArithmeticError):
     """The loss is NaN or infinite: training on would only spread it."""
+
+
+def at_chance(record: EvalRecord, classes: int = 10) -> bool:
+    """Whether the accuracy of an EvalRecord is no better than guessing: up to half as much again, 5 % at most."""
+    return record.accuracy < 1 / classes + min(0.5 / classes, 0.05)
