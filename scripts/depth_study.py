@@ -26,11 +26,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # of this checkout, installed or not
 
 from synann_np import fast
-from synann_np.data import load_mnist
+from synann_np.data import DataError, load_mnist
 from synann_np.layers import BatchNorm1d, Flatten, Linear, LogSoftmax, ReLU, Residual, Sigmoid, Synapse
 from synann_np.optim import Adam
 from synann_np.programs.command_line import Parser, path, png_path
-from synann_np.programs.process import run_program
+from synann_np.programs.process import run_program, status_of
 from synann_np.sequential import Sequential
 from synann_np.storage.png_file import own_settings, write_png
 from synann_np.train import NonFiniteLoss, evaluate, fit
@@ -144,29 +144,40 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if min(args.depths + args.seeds + [args.epochs]) < 1:
         parser.error("depths, seeds and epochs are at least 1")
-    results = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
+    return status_of("depth_study", study, args)
 
-    def do(cell, rate, seed):
-        if (*cell, rate, seed, args.epochs) in map(key, results):
-            return
-        result = run(cell, rate, seed, args.epochs, args.data_dir)
-        results.append(result)
-        with open(args.out, "a") as file:
-            file.write(json.dumps(result) + "\n")
-        print(*key(result), result.get("failed") or f"{result['train']:.2%} {result['test']:.2%}", flush=True)
 
+def study(args):
+    results = read(args.out)
     if not args.only_report:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         cells = list(product(KINDS, args.depths, (True, False)))
-        for cell in cells:
-            for rate in RATES:
-                do(cell, rate, 0)
+        for cell, rate in product(cells, RATES):
+            do(cell, rate, 0, args, results)
         for seed, cell in product(args.seeds, cells):
-            do(cell, best_rate(results, cell, args.epochs), seed)
+            do(cell, best_rate(results, cell, args.epochs), seed, args, results)
     print(*table(results), sep="\n")
     if args.plot:
         draw(results, args.plot)
-    return 0
+
+
+def read(file):
+    """All results of the file, none if there is no file."""
+    try:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    except ValueError as error:
+        raise DataError(f"{file}: not the results of this script ({error})") from error
+
+
+def do(cell, rate, seed, args, results):
+    """Train and append to the results, unless they have this run."""
+    if (*cell, rate, seed, args.epochs) in map(key, results):
+        return
+    result = run(cell, rate, seed, args.epochs, args.data_dir)
+    results.append(result)
+    with open(args.out, "a", encoding="utf-8") as file:
+        file.write(json.dumps(result) + "\n")
+    print(*key(result), result.get("failed") or f"{result['train']:.2%} {result['test']:.2%}", flush=True)
 
 
 if __name__ == "__main__":
