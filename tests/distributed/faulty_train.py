@@ -1,12 +1,14 @@
 """scripts/train_mnist.py with a fault: faulty_train.py FAULT RANK STEP ARGUMENTS...
 
-What is broken is the optimiser, which every rank calls once a step.
+What is broken is the optimiser, which every rank calls once a step. "broken at" and the time of the machine's clock are
+printed: from then on all ranks have to end.
 """
 
 import errno
 import os
 import signal
 import sys
+import time
 
 import numpy as np
 
@@ -16,6 +18,11 @@ from synann_np.programs.train import main
 
 fault, rank, step, *arguments = sys.argv[1:]
 steps = iter(range(10**9))
+SAY_IT_LATER = ("save", "none")  # when the save fails; when the run is over
+
+
+def say_when():
+    print(f"broken at {time.monotonic()}", file=sys.__stderr__, flush=True)
 
 
 def kill(params):
@@ -48,6 +55,7 @@ def bit(params):
 
 def save(params):
     def full(path, content):
+        say_when()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     saver.write_atomically = full
@@ -60,8 +68,13 @@ def none(params):
 def broken_step(self, params, grads):
     whole_step(self, params, grads)
     if next(steps) == int(step) and os.environ.get("PMI_RANK", "0") == rank:
+        if fault not in SAY_IT_LATER:
+            say_when()
         globals()[fault](params)
 
 
 whole_step, SGD.step = SGD.step, broken_step
-sys.exit(main(arguments))
+status = main(arguments)
+if fault == "none":
+    say_when()
+sys.exit(status)

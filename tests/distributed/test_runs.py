@@ -1,46 +1,22 @@
 """The training program on several ranks: its files, and how all ranks end together."""
 
-import hashlib
 import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
+import time
 
-import numpy as np
 import pytest
 
 from distributed.mpiexec import command, environment, mpiexec
+from distributed.small_run import FAULTY, SCRIPT, hashes, small_run
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_mnist.py"
-FAULTY = Path(__file__).with_name("faulty_train.py")
-FILES = ("last.safetensors", "best.safetensors", "history.jsonl")
-TOGETHER = 5  # seconds within which all ranks have ended, on an idle machine
-BUSY = 6  # times slower
-
-
-def write_idx(path, array):
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-    path.write_bytes(header + array.astype("uint8").tobytes())
+TOGETHER = 5  # seconds after which no rank is left
 
 
 @pytest.fixture(scope="module")
 def options(tmp_path_factory):
-    """Arguments of a run of 20 steps with everything on, on random images."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for split, n in (("train", 225), ("t10k", 40)):
-        write_idx(folder / f"{split}-images-idx3-ubyte", rng.integers(0, 256, (n, 28, 28)))
-        write_idx(folder / f"{split}-labels-idx1-ubyte", rng.integers(0, 10, n))
-    return [
-        "--data-dir", folder, "--epochs", 4, "--batch-size", 48, "--validation", 30, "--test-batch-size", 9,
-        "--augment", "shift=2,elastic=1", "--clip", 1, "--ema", 0.9, "--label-smoothing", 0.1, "--schedule", "cosine",
-        "--keep", "best", "--log-interval", 2, "--engine", "plain", "--chunks", 4,
-    ]  # fmt: skip
-
-
-def hashes(folder):
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+    return small_run(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +58,7 @@ def test_a_killed_rank_ends_all_and_the_run_is_resumed_on_other_ranks_to_the_sam
     run = faulty("kill", rank, 12)
     assert run.returncode == 9
     assert "KILLED BY SIGNAL: 9" in run.stdout + run.stderr or "EXIT CODE: 9" in run.stdout + run.stderr
-    assert run.seconds < BUSY * TOGETHER
+    assert run.seconds < TOGETHER
     if rank == 0:  # on one process, without MPI
         resumed = subprocess.run(
             [sys.executable, SCRIPT, "--resume", tmp_path / "run"], capture_output=True, text=True, timeout=100
@@ -110,13 +86,14 @@ def test_what_goes_wrong_on_one_rank_ends_all_with_its_code_and_one_message(faul
     assert run.returncode == code, run.stderr
     assert words in run.stderr
     assert "Traceback" not in run.stderr or fault == "exception"
-    assert run.seconds < BUSY * TOGETHER
+    assert run.seconds < TOGETHER
 
 
 def test_a_signal_to_one_rank_stops_all_at_one_record_and_saves(faulty):
     run = faulty("terminate", 1, 7)
     assert run.returncode == 128 + signal.SIGTERM, run.stderr
     assert re.search(r"Stopped after \d epochs and \d+ steps, saved. Continue: ", run.stdout)
+    assert run.seconds < TOGETHER
 
 
 def test_ctrl_c_at_mpiexec_stops_all_ranks_and_saves(mpi, options, tmp_path):
@@ -137,8 +114,10 @@ def test_ctrl_c_at_mpiexec_stops_all_ranks_and_saves(mpi, options, tmp_path):
         for line in run.stdout:
             if line.startswith("Train Epoch: 2"):
                 run.send_signal(signal.SIGINT)
+                sent = time.monotonic()
                 break
-        out, err = run.communicate(timeout=BUSY * TOGETHER)
+        out, err = run.communicate(timeout=60)
+    assert time.monotonic() - sent < TOGETHER
     assert "steps, saved. Continue: " in out, err
     assert (tmp_path / "run" / "last.safetensors").exists()
 
@@ -147,6 +126,7 @@ def test_early_stopping_ends_all_ranks(faulty):
     run = faulty("none", 0, 0, "--lr", 0, "--patience", 1, "--schedule", "constant")
     assert run.returncode == 0, run.stderr
     assert "Stopped early" in run.stdout
+    assert run.seconds < TOGETHER
 
 
 def test_too_many_ranks_are_refused_in_one_line(faulty):
