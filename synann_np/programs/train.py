@@ -65,7 +65,7 @@ def train(args, prog, comm):
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
     optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
     run = partial(
-        fit, divided(runner(model, args), comm, args), optimizer, train_set, watched, args.epochs,
+        fit, divided(runner(model, args, comm), comm, args), optimizer, train_set, watched, args.epochs,
         batch_size=args.batch_size, test_batch_size=args.test_batch_size, seed=args.seed,
         log_interval=args.log_interval, tools=tools,
     )  # fmt: skip

@@ -17,14 +17,22 @@ def threads_of_run(args, comm):
     return min(args.threads or (cores if comm.size == 1 else 1), cores)
 
 
-def runner(model, args):
-    """What is trained in the place of the model, with the model's own arrays."""
+def runner(model, args, comm):
+    """What is trained in the place of the model, with the model's own arrays.
+
+    Of several ranks, the first of each machine compiles the loops, and the others find them in the cache.
+    """
     if args.check_finite:
         return check_finite(model)
     if args.engine == "plain" or (args.chunks and model.backend.name != "numpy"):
         return model
     fast.tune_process()
-    return fast.compile(model, args.threads, input_gradient=False)
+    if comm.local_rank:
+        comm.barrier()
+    compiled = fast.compile(model, args.threads, input_gradient=False)
+    if not comm.local_rank:
+        comm.barrier()
+    return compiled
 
 
 def check_batches(model, images, batch_size):
