@@ -10,10 +10,11 @@ from typing import Any
 from . import arguments
 from .data import batches, epoch_permutation
 from .losses import nll_loss
-from .training.check_options import check_options, check_plain_mean
+from .training.check_options import check_divisible, check_options
 from .training.clipping import clip_grad_norm
 from .training.data_set import check_data_set, check_last_batch, scaling
 from .training.evaluation import evaluate, evaluate_set, outputs, predict, predict_proba
+from .training.loss_of_rows import LossOfRows
 from .training.records import EvalRecord, NonFiniteLoss, TrainRecord, at_chance
 from .training.run import Run
 from .training.tools import PLAIN, TrainingTools
@@ -87,7 +88,7 @@ def fit(
         arguments.integer("fit", name, value)
     train_set = check_data_set(model, train_set, loss, "fit: train_set", batch_size)
     if hasattr(model, "batches"):
-        check_plain_mean(train_set, loss)
+        check_divisible(train_set, loss)
     check_last_batch(model, train_set, batch_size)
     if test_set is not None:
         test_set = check_data_set(model, test_set, loss, "fit: test_set", test_batch_size)
@@ -137,17 +138,15 @@ def train_steps(model, optimizer, images, labels, order, batch_size, step, tools
     Raises: NonFiniteLoss at the first batch with NaN, on the host.
     """
     divide = getattr(model, "batches", batches)  # of distributed.DataParallel: the rows of this process
-    numbers = labels if weights is None else model.backend.xp.arange(len(images))  # rows find targets and weights
-    walk = divide(images, numbers, batch_size, order, model.input_dtype, tools.augment, step, scaling(model))
+    if weights is not None:
+        loss, labels = LossOfRows(loss, labels, weights), model.backend.xp.arange(len(images))
+    walk = divide(images, labels, batch_size, order, model.input_dtype, tools.augment, step, scaling(model))
     for number, (x, targets) in enumerate(walk, start=step):
         if tools.schedule:
             optimizer.lr = tools.schedule(number)
-        batch_loss = loss
-        if weights is not None:
-            batch_loss, targets = partial(loss, sample_weights=weights[targets]), labels[targets]
         try:
             value = train_step(
-                model, optimizer, x, targets, number, tools.label_smoothing, tools.max_norm, batch_loss
+                model, optimizer, x, targets, number, tools.label_smoothing, tools.max_norm, loss
             )  # fmt: skip
         except FloatingPointError as error:
             epoch = number // math.ceil(len(images) / batch_size) + 1

@@ -6,6 +6,7 @@ from functools import partial
 from ..backend import array_module
 from ..data import batches
 from ..losses import nll_loss
+from ..losses.row_weights import batch_weight, total_weight
 from ..sequential import Sequential
 from .chunks import check_chunks, own_chunks, tree_sum
 from .clipping import clip
@@ -78,7 +79,8 @@ class DataParallel:
     def gradients(self, x, labels, step, loss=nll_loss):
         """Loss and gradients of the whole batch, as train.gradients gives them; x and labels as `batches` yields them.
 
-        `loss` must be a mean over rows. Raises: FloatingPointError on the rank whose rows give NaN.
+        `loss` must be a mean over rows; a weighted one needs an attribute batch_weight, as those of losses have.
+        Raises: FloatingPointError on the rank whose rows give NaN.
         """
         N, xs = x
         parts = self.own(N)
@@ -95,10 +97,10 @@ class DataParallel:
                 xs, cache = [y for y, _ in done], [its for _, its in done]
             caches.append(cache)
         losses, dys = [], []
-        for y, targets, count in zip(xs, labels, rows, strict=True):
+        for y, targets, share in zip(xs, labels, self._shares(loss, xs, labels, rows, N), strict=True):
             value, dy = loss(y, targets)
-            losses.append(value * (count / N))
-            dys.append(dy * (count / N))
+            losses.append(value * share)
+            dys.append(dy * share)
         whole, own = {}, [{} for _ in dys]
         for (name, stage), cache in zip(reversed(self.stages), reversed(caches), strict=True):
             if hasattr(stage, "forward_chunks"):
@@ -123,6 +125,18 @@ class DataParallel:
         arrays = self.params | self.buffers
         check_replicas({name: a for name, a in arrays.items() if name not in self.sharded}, self.backend, self.comm)
         return evaluate(self.model, images, labels, batch_size, self.comm, every_batch=bool(self.sharded))
+
+    def _shares(self, loss, ys, labels, rows, N):
+        """What each chunk of this rank counts in the mean: its rows, or the sum of their weights, over those of all.
+
+        A loss has divided by that sum; where it is 0, by 1 (losses.row_weights.total_weight).
+        """
+        weights = [batch_weight(loss, y, targets) for y, targets in zip(ys, labels, strict=True)]
+        if weights[0] is None:
+            return [count / N for count in rows]
+        counted = [min(count, 1) for count in rows]
+        whole = self.total(tree_sum([weight.reshape(1) * one for weight, one in zip(weights, counted, strict=True)]))
+        return [total_weight(weight) * one / total_weight(whole) for weight, one in zip(weights, counted, strict=True)]
 
     def _summed(self, losses, chunk_grads):
         """The sums over all chunks and ranks, in one message: all gradients by name, and the loss."""

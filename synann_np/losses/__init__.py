@@ -2,7 +2,8 @@
 
 A loss of your own is a function like these. `fit` passes `sample_weights=` only where the training set has some. Two
 optional attributes of the function let `fit` refuse what the loss cannot mean: `targets` ("labels" or "values") and
-`check_outputs`, a function that is called once with the outputs of the first batch.
+`check_outputs`, a function that is called once with the outputs of the first batch. A third, `batch_weight`, is needed
+where a batch with weights is divided among processes, see row_weights.py.
 """
 
 from .binary_cross_entropy import binary_cross_entropy_with_logits

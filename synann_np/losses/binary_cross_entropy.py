@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import Array, array_module
 from ..layers.logistic import logistic
-from .row_weights import row_weights, total_weight
+from .row_weights import row_weights, sum_of_row_weights, total_weight
 from .same_shape import check_same_shape
 
 
@@ -41,3 +41,4 @@ def binary_cross_entropy_with_logits(
 
 
 binary_cross_entropy_with_logits.targets = "values"
+binary_cross_entropy_with_logits.batch_weight = sum_of_row_weights

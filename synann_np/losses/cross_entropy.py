@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import Array
 from ..layers.logsoftmax import LogSoftmax
-from .negative_log_likelihood import looks_like_probabilities, nll_loss
+from .negative_log_likelihood import looks_like_probabilities, nll_loss, sum_of_weights
 
 LOG_SOFTMAX = LogSoftmax()
 
@@ -52,3 +52,4 @@ def check_logits(outputs: Array) -> None:
 
 cross_entropy.targets = "labels"
 cross_entropy.check_outputs = check_logits
+cross_entropy.batch_weight = sum_of_weights

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..backend import Array
-from .row_weights import row_weights, total_weight
+from .row_weights import row_weights, sum_of_row_weights, total_weight
 from .same_shape import check_same_shape
 
 
@@ -29,3 +29,4 @@ def mse_loss(outputs: Array, targets: Array, *, sample_weights: Array = None) ->
 
 
 mse_loss.targets = "values"
+mse_loss.batch_weight = sum_of_row_weights

@@ -68,15 +68,27 @@ def nll_loss(
             dlog_probs -= label_smoothing / (N * K)
         return loss, dlog_probs
 
-    c = check_class_weights("nll_loss", class_weights, log_probs)
-    s = row_weights("nll_loss", sample_weights, log_probs)
-    if ignore_index is not None:
-        s = s * (labels != ignore_index)
-    w = s * c[counted]
+    c, s, w = _weights(log_probs, labels, counted, class_weights, sample_weights, ignore_index)
     W = total_weight(w)
     dlog_probs = s[:, None] * c * (-label_smoothing / K / W)
     dlog_probs[rows, counted] -= w * ((1 - label_smoothing) / W)
     return (dlog_probs * log_probs).sum(), dlog_probs  # L is linear in log_probs
+
+
+def sum_of_weights(
+    outputs: Array,
+    labels: Array,
+    label_smoothing: float = 0.0,
+    *,
+    class_weights: Array = None,
+    sample_weights: Array = None,
+    ignore_index: int | None = None,
+) -> Any:
+    """W = Σ_n w_n of nll_loss and cross_entropy, None without weights. Arguments: as theirs."""
+    if class_weights is None and sample_weights is None and ignore_index is None:
+        return None
+    counted = labels if ignore_index is None else array_module(labels).where(labels == ignore_index, 0, labels)
+    return _weights(outputs, labels, counted, class_weights, sample_weights, ignore_index)[2].sum()
 
 
 def check_log_probs(outputs: Array) -> None:
@@ -94,11 +106,21 @@ def check_log_probs(outputs: Array) -> None:
 
 nll_loss.targets = "labels"
 nll_loss.check_outputs = check_log_probs
+nll_loss.batch_weight = sum_of_weights
 
 
 def looks_like_probabilities(outputs: Array) -> Any:
     """Whether every row of outputs (N, K), a host array, is a distribution: not negative, and of sum 1."""
     return outputs.min() >= 0 and bool(np.all(np.abs(outputs.sum(axis=1, dtype="float64") - 1) <= TOLERANCE))
+
+
+def _weights(log_probs, labels, counted, class_weights, sample_weights, ignore_index):
+    """c (K,), s (N,) and w (N,) of the docstring of nll_loss; counted: labels without those that are ignored."""
+    c = check_class_weights("nll_loss", class_weights, log_probs)
+    s = row_weights("nll_loss", sample_weights, log_probs)
+    if ignore_index is not None:
+        s = s * (labels != ignore_index)
+    return c, s, s * c[counted]
 
 
 def _no_log_probs(outputs):

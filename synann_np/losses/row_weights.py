@@ -1,5 +1,6 @@
 """Weights of samples and classes, as all losses take them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,24 @@ def _checked(who, name, weights, outputs, count):
     if xp is np and not (weights.min() >= 0 and weights.max() < np.inf):
         raise ValueError(f"{who}: expected finite {name} >= 0")
     return weights
+
+
+def sum_of_row_weights(outputs: Array, targets: Array, *, sample_weights: Array = None) -> Any:
+    """What `batch_weight` returns for losses whose only weights are those of the samples."""
+    if sample_weights is None:
+        return None
+    return array_module(outputs).asarray(sample_weights, dtype=outputs.dtype).sum()
+
+
+def batch_weight(loss: Callable, outputs: Array, targets: Array) -> Any:
+    """Σ_n w_n, by which a loss divides: a scalar of the backend. None where it is the plain mean over rows.
+
+    With it, the loss of a batch is the sum of those of its parts, each times its share of the weight. A loss has it as
+    its attribute batch_weight, a function of the same arguments.
+    """
+    function, options = getattr(loss, "func", loss), getattr(loss, "keywords", {})  # of functools.partial
+    weight = getattr(function, "batch_weight", None)
+    return weight and weight(outputs, targets, **options)
 
 
 def total_weight(weights: Array) -> Any:

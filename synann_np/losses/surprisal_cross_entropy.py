@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import Array, array_module
 from ..mathematics.surprisal import bose_einstein, conjugate_complement
-from .row_weights import row_weights, total_weight
+from .row_weights import row_weights, sum_of_row_weights, total_weight
 from .same_shape import check_same_shape
 
 
@@ -55,4 +55,5 @@ def check_surprisals(outputs: Array) -> None:
 
 
 surprisal_loss.targets = "values"
+surprisal_loss.batch_weight = sum_of_row_weights
 surprisal_loss.check_outputs = check_surprisals

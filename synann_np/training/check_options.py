@@ -17,13 +17,18 @@ def check_options(loss, metrics, tools):
         raise ValueError(f"fit: label_smoothing {tools.label_smoothing}, but the loss has no such argument")
 
 
-def check_plain_mean(train_set, loss):
-    """Refuse weights where distributed.DataParallel divides a batch.
+def check_divisible(train_set, loss):
+    """Refuse weights where distributed.DataParallel divides a batch and the loss does not tell the weight of a part.
 
-    It adds the losses of the chunks by their numbers of rows, which is no weighted mean. Raises: ValueError.
+    Raises: ValueError.
     """
     options = getattr(loss, "keywords", {})  # of functools.partial
+    if hasattr(getattr(loss, "func", loss), "batch_weight"):
+        return
     weights = [name for name in ("class_weights", "ignore_index") if options.get(name) is not None]
     weights += ["sample weights"] if train_set.weights is not None else []
     if weights:
-        raise ValueError(f"fit: {', '.join(weights)} cannot be divided over processes; train on one")
+        raise ValueError(
+            f"fit: {', '.join(weights)} cannot be divided over processes: the loss has no attribute batch_weight; give "
+            "it one (see losses/row_weights.py), or train in one process without chunks"
+        )

@@ -13,7 +13,7 @@ from synann_np.data.augment import Augment
 from synann_np.distributed import DataParallel, Serial
 from synann_np.distributed.replicas import ReplicasDiffer
 from synann_np.layers import BatchNorm2d, Dropout, Flatten, Layer, Linear, LogSoftmax
-from synann_np.losses import nll_loss
+from synann_np.losses import cross_entropy, nll_loss
 from synann_np.models import MODELS
 from synann_np.optim import SGD
 from synann_np.sequential import Sequential
@@ -171,16 +171,56 @@ def test_replicas_that_differ_in_one_bit_are_found(images):
     assert " on " in first
 
 
+WEIGHTED = {
+    "sample weights": (nll_loss, True),
+    "class weights": (partial(nll_loss, class_weights=np.arange(10.0)), False),
+    "all of them": (partial(cross_entropy, class_weights=np.arange(10.0), ignore_index=3), True),
+}
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("case", WEIGHTED)
+def test_a_weighted_loss_trains_as_in_one_process_and_has_the_same_bits_on_any_number_of_ranks(case, smoothing, images):
+    loss, weighted = WEIGHTED[case]
+    weights = np.random.default_rng(4).random(300) * (np.arange(300) % 25 > 5)  # whole chunks without weight
+    tools = TrainingTools(label_smoothing=smoothing)
+
+    def trained(comm, divided=True):
+        model = built("lenet", "plain")
+        runner = DataParallel(model, comm, 8) if divided else model
+        train_set = (*(a[:50] for a in images), *([weights[:50]] if weighted else []))
+        options = {"batch_size": 20, "log_interval": 1, "loss": loss, "tools": tools}
+        records = fit(runner, SGD(0.5), train_set, None, 1, **options)
+        return [record.loss for record in records], model.params
+
+    expected_losses, expected = trained(None, divided=False)
+    losses, params = trained(Serial())
+    assert np.allclose(losses, expected_losses, rtol=1e-12, atol=0)
+    for key, a in expected.items():
+        assert np.abs(params[key] - a).max() <= 1e-11 * np.abs(a).max(), key
+    for size in (2, 4):
+        for its_losses, its in on_ranks(size, trained):
+            assert its_losses == losses
+            assert all(np.array_equal(its[key], a) for key, a in params.items())
+
+
+def test_a_batch_without_any_weight_teaches_nothing(images):
+    parallel = DataParallel(built("lenet", "plain"), Serial(), 4)
+    ((x, labels),) = parallel.batches(*images, 20, np.arange(20), "float64")
+    loss, grads = parallel.gradients(x, labels, 0, partial(nll_loss, class_weights=np.zeros(10)))
+    assert loss == 0
+    assert not any(g.any() for g in grads.values())
+
+
 @pytest.mark.parametrize(
     ("options", "weights", "words"),
-    [
-        ({"class_weights": np.arange(1.0, 11)}, (), "class_weights"),
-        ({"ignore_index": 3}, (), "ignore_index"),
-        ({}, (np.ones(20),), "sample weights"),
-    ],
+    [({"class_weights": np.arange(10.0)}, (), "class_weights"), ({}, (np.ones(20),), "sample weights")],
 )
-def test_a_loss_that_is_no_plain_mean_over_rows_is_refused(options, weights, words, images):
+def test_weights_of_a_loss_that_does_not_tell_the_weight_of_a_part_are_refused(options, weights, words, images):
+    def own(outputs, targets, **options):
+        return nll_loss(outputs, targets, **options)
+
     parallel = DataParallel(built("lenet", "plain"), Serial(), 4)
     train_set = (*(a[:20] for a in images), *weights)
-    with pytest.raises(ValueError, match=f"fit: {words} cannot be divided over processes"):
-        list(fit(parallel, SGD(0.01), train_set, None, 1, batch_size=10, loss=partial(nll_loss, **options)))
+    with pytest.raises(ValueError, match=f"fit: {words} cannot be divided over processes: the loss has no attribute"):
+        list(fit(parallel, SGD(0.01), train_set, None, 1, batch_size=10, loss=partial(own, **options)))
