@@ -14,6 +14,9 @@ if "SYNANN_CACHE" not in os.environ:
     os.environ["SYNANN_CACHE"] = tempfile.mkdtemp(prefix="synann_np-tests-")
     atexit.register(shutil.rmtree, os.environ["SYNANN_CACHE"], ignore_errors=True)
 
+# Programs that tests start read bytecode, where it may be written, instead of compiling the package each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 import numpy as np
 import pytest
 
@@ -35,6 +38,16 @@ def pytest_runtest_makereport(item):
         report.outcome = "failed"
         report.longrepr = f"skipped, though SYNANN_REQUIRE_GPU is set: {report.longrepr[2]}"
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With -n, neighbours stay on one worker: fixtures of a file, such as a browser, are made once and not by each."""
+    if config.getvalue("dist") != "load":
+        return None  # another --dist was asked for
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 @pytest.fixture

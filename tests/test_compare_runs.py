@@ -1,18 +1,15 @@
 """Runs side by side: which are one row, what the row says, what is refused."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from in_process import call
+from synann_np.programs import compare_runs
 from synann_np.programs.pictures.runs import accuracy_curves
 from synann_np.programs.runs.comparison import group, names, read_run, table
 from synann_np.train import EvalRecord
 from synann_np.training.history import to_line
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def make_run(folder, correct, **settings):
@@ -25,8 +22,7 @@ def make_run(folder, correct, **settings):
 
 
 def compare(*arguments):
-    command = [sys.executable, ROOT / "scripts" / "compare_runs.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return call(compare_runs.main, *arguments)
 
 
 def test_runs_that_differ_in_the_seed_are_one_row_with_the_last_epochs(tmp_path):

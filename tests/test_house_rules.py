@@ -1,6 +1,7 @@
 """The rules of the house, executed on the source: who imports whom, who names CuPy, how long a file may be."""
 
 import ast
+import functools
 import graphlib
 import io
 import subprocess
@@ -101,8 +102,28 @@ def extra(module):
     return next((libraries for place, libraries in EXTRAS.items() if f"{module}.".startswith(f"{place}.")), set())
 
 
-every_file = pytest.mark.parametrize("module", FILES)
-every_source = pytest.mark.parametrize("path", [*FILES.values(), *SCRIPTS], ids=lambda p: str(p.relative_to(ROOT)))
+def for_each(values):
+    """Decorator: a rule of one argument becomes one test of all values, which names every one that breaks the rule."""
+
+    def test_of_all(rule):
+        @functools.wraps(rule)
+        def test():
+            broken = []
+            for value in values:
+                try:
+                    rule(value)
+                except AssertionError as error:
+                    broken.append(f"{value}: {error}")
+            assert not broken, "\n".join(broken)
+
+        del test.__wrapped__  # pytest would look there for the arguments
+        return test
+
+    return test_of_all
+
+
+every_file = for_each(FILES)
+every_source = for_each([*FILES.values(), *SCRIPTS])
 
 
 def room(module):
@@ -110,6 +131,7 @@ def room(module):
     return module.partition(".")[0]
 
 
+@functools.cache
 def parse(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -139,6 +161,7 @@ def imports(tree, package):
             yield name, id(node) not in lazy
 
 
+@functools.cache
 def imports_of(module):
     path = FILES[module]
     return list(imports(parse(path), ["synann_np", *path.relative_to(PACKAGE).parts[:-1]]))
@@ -161,7 +184,7 @@ def test_the_rooms_have_no_circle():
     graphlib.TopologicalSorter(MAY_IMPORT).prepare()  # raises CycleError
 
 
-@pytest.mark.parametrize("module", [module for module in FILES if room(module) == "layers"])
+@for_each([module for module in FILES if room(module) == "layers"])
 def test_layers_do_not_import_each_other(module):
     if module in MADE_OF_LAYERS:
         return
@@ -214,16 +237,14 @@ def docstrings(tree):
                 yield first.value
 
 
+@functools.cache
 def code_tokens(path):
     """The tokens of a file without comments, docstrings and blank lines."""
     source = path.read_text(encoding="utf-8")
     silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
-    inside_docstring = {
-        line for node in docstrings(ast.parse(source)) for line in range(node.lineno, node.end_lineno + 1)
-    }
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in silent and token.start[0] not in inside_docstring:
-            yield token
+    inside_docstring = {line for node in docstrings(parse(path)) for line in range(node.lineno, node.end_lineno + 1)}
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return [token for token in tokens if token.type not in silent and token.start[0] not in inside_docstring]
 
 
 @every_file
@@ -235,7 +256,7 @@ def test_cupy_is_named_in_the_backend_only(module):
         assert "cupy" not in token.string.lower(), f"{module}, line {token.start[0]}: {token.line}"
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.name)
+@for_each(SCRIPTS)
 def test_scripts_do_not_import_cupy(path):
     assert "cupy" not in {name.partition(".")[0] for name, _ in imports(parse(path), [])}
 
@@ -280,13 +301,13 @@ def test_file_names_say_what_is_inside(path):
     assert not NAMES_THAT_SAY_NOTHING & set(path.relative_to(ROOT).with_suffix("").parts)
 
 
-@pytest.mark.parametrize("module", [module for module, path in FILES.items() if path.name == "__init__.py"])
+@for_each([module for module, path in FILES.items() if path.name == "__init__.py"])
 def test_an_init_file_holds_names_and_no_logic(module):
     for node in parse(FILES[module]).body:
         assert isinstance(node, ast.Import | ast.ImportFrom | ast.Assign | ast.Expr), f"{module}, line {node.lineno}"
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES.values()}), ids=lambda p: p.name)
+@for_each(sorted({path.parent for path in FILES.values()}))
 def test_every_folder_is_a_package_that_says_what_it_is_for(folder):
     assert (folder / "__init__.py").is_file(), f"{folder.name}: setup.cfg would not find it"
 

@@ -1,7 +1,6 @@
 """scripts/train_mnist.py, killed and stopped for real."""
 
 import contextlib
-import importlib.util
 import os
 import random
 import re
@@ -17,10 +16,11 @@ import numpy as np
 import pytest
 
 from fast.loops.compiled import require
+from in_process import train
 from synann_np import load
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "train_mnist.py"
-KILLS = 20
+KILLS = 8
 SETTINGS = 4  # lines at the start that tell the settings
 TOOLS = [
     "--optimizer", "adamw", "--lr", 0.01, "--weight-decay", 0.1, "--no-decay-vectors", "--schedule", "one_cycle",
@@ -52,28 +52,20 @@ def start(*arguments, **options):
     )  # fmt: skip
 
 
-def finish(*arguments, **options):
-    """returncode, stdout, stderr of a run that is left alone."""
-    process = start(*arguments, **options)
-    out, err = process.communicate(timeout=120)
-    assert "Traceback" not in err
-    return process.returncode, out, err
+def finish(*arguments):
+    """returncode, stdout, stderr of a run that is left alone, in this process."""
+    run = train(*arguments)
+    return run.returncode, run.stdout, run.stderr
 
 
 @pytest.fixture
-def refusal(capsys):
-    """A function: the last line of stderr of a call, in this process, that must end with exit code 2."""
-    spec = importlib.util.spec_from_file_location("train_mnist", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+def refusal():
+    """A function: the last line of stderr of a call that must end with exit code 2."""
 
     def call(*arguments):
-        try:
-            code = script.main([str(a) for a in arguments])
-        except SystemExit as stop:  # argparse
-            code = stop.code
+        code, _, err = finish(*arguments)
         assert code == 2
-        return capsys.readouterr().err.splitlines()[-1]
+        return err.splitlines()[-1]
 
     return call
 
@@ -108,7 +100,7 @@ def run(two_epochs, tmp_path):
     return shutil.copytree(two_epochs, tmp_path / "run")
 
 
-def test_a_run_killed_twenty_times_ends_with_the_files_of_the_uninterrupted_run(data, whole, tmp_path, capsys):
+def test_a_run_killed_eight_times_ends_with_the_files_of_the_uninterrupted_run(data, whole, tmp_path, capsys):
     chance = random.Random(5)
     out = tmp_path / "run"
     arguments = [*settings(data, 25), "--out", out]
@@ -247,15 +239,21 @@ def test_two_processes_in_one_folder_are_refused(data, tmp_path, refusal):
 
 
 def test_a_disk_without_room_is_warned_of_or_stops_the_run(data, tmp_path):
+    def finish_with_little_room(*arguments):
+        process = start(*arguments, preexec_fn=little_room)
+        out, err = process.communicate(timeout=120)
+        assert "Traceback" not in err
+        return process.returncode, out, err
+
     def little_room():  # the checkpoints, 250 kB each, do not fit; history and settings do
         with contextlib.suppress(ValueError):
             resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    code, out, err = finish(*settings(data, 1), "--out", tmp_path / "a", preexec_fn=little_room)
+    code, out, err = finish_with_little_room(*settings(data, 1), "--out", tmp_path / "a")
     assert code == 2, "the result is not saved, so the run did not succeed"
     assert "last.safetensors: cannot be written (File too large)" in err
     assert "Test set: Average loss" in out
-    code, out, err = finish(*settings(data, 1), "--out", tmp_path / "b", "--stop-if-unsaved", preexec_fn=little_room)
+    code, out, err = finish_with_little_room(*settings(data, 1), "--out", tmp_path / "b", "--stop-if-unsaved")
     assert code == 2
     assert "stopped as asked" in err
     assert "Test set" not in out

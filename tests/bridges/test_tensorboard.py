@@ -11,13 +11,13 @@ pytest.importorskip("tensorboard")
 
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
+from in_process import train
 from stripes import stripes
 from synann_np import fast, layers
 from synann_np.bridges.tensorboard import TensorBoard, synapses
 from synann_np.layers.residual import Residual
 from synann_np.models import MODELS
 from synann_np.optim import SGD
-from synann_np.programs.train import main
 from synann_np.sequential import Sequential
 from synann_np.train import EvalRecord, TrainRecord, fit
 
@@ -130,14 +130,14 @@ def test_a_folder_that_cannot_be_written_any_more_is_one_warning_and_training_go
 def test_the_option_of_the_program_writes_all_of_it_and_a_resumed_run_adds(tmp_path, small_mnist):
     out, board = tmp_path / "run", tmp_path / "board"
     options = ["--data-dir", str(small_mnist), "--out", str(out), "--tensorboard", str(board), "--log-interval", "1"]
-    assert main([*options, "--epochs", "1"]) == 0
+    assert train(*options, "--epochs", "1", curves=True).returncode == 0
     shown = read(board)
     assert {"loss/train", "learning_rate", "loss/test", "accuracy/test", "fcn/alpha", "fcn/beta"} <= set(
         shown.Tags()["tensors"]
     )
     (curves,) = shown.Tensors("curves")
     assert curves.tensor_proto.string_val[2] == (out / "curves.png").read_bytes()  # after width and height
-    assert main(["--resume", str(out), "--epochs", "2"]) == 0
+    assert train("--resume", out, "--epochs", "2").returncode == 0
     assert len(scalars(read(board), "accuracy/test")) == 2
 
 

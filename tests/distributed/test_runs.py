@@ -3,13 +3,13 @@
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
 from distributed.mpiexec import command, environment, mpiexec
 from distributed.small_run import FAULTY, SCRIPT, hashes, small_run
+from in_process import train
 
 TOGETHER = 5  # seconds after which no rank is left
 
@@ -23,9 +23,7 @@ def options(tmp_path_factory):
 def whole(options, tmp_path_factory):
     """The hashes of the files of one process, without MPI, that nothing interrupts."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    run = subprocess.run(
-        [sys.executable, SCRIPT, *map(str, options), "--out", out], capture_output=True, text=True, timeout=100
-    )
+    run = train(*options, "--out", out)
     assert run.returncode == 0, run.stderr
     return hashes(out)
 
@@ -60,11 +58,9 @@ def test_a_killed_rank_ends_all_and_the_run_is_resumed_on_other_ranks_to_the_sam
     assert "KILLED BY SIGNAL: 9" in run.stdout + run.stderr or "EXIT CODE: 9" in run.stdout + run.stderr
     assert run.seconds < TOGETHER
     if rank == 0:  # on one process, without MPI
-        resumed = subprocess.run(
-            [sys.executable, SCRIPT, "--resume", tmp_path / "run"], capture_output=True, text=True, timeout=100
-        )
+        resumed = train("--resume", tmp_path / "run")
     else:
-        resumed = mpiexec(4, SCRIPT, "--resume", tmp_path / "run", "--distributed", "mpi")
+        resumed = mpiexec(4, FAULTY, "none", 0, 0, "--resume", tmp_path / "run", "--distributed", "mpi")
     assert resumed.returncode == 0, resumed.stderr
     assert "after 2 epochs and 10 steps" in resumed.stdout
     assert hashes(tmp_path / "run") == whole

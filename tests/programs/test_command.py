@@ -1,5 +1,6 @@
 """The command `synann`: it finds its programs, imports only the one that is asked for, and its examples are there."""
 
+import runpy
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -49,7 +50,12 @@ def test_command_and_script_are_one_program(name, capsys, monkeypatch):
     ours = capsys.readouterr().out
     assert ours.startswith(f"usage: synann {name} ")
     script = SCRIPTS.get(name, name)
-    theirs = python(ROOT / "scripts" / f"{script}.py", "--help").stdout
+    path = ROOT / "scripts" / f"{script}.py"
+    monkeypatch.setattr(sys, "argv", [str(path), "--help"])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(path), run_name="__main__")
+    theirs = capsys.readouterr().out
     usage = " ".join(theirs.split()).replace(f"usage: {script} ", f"usage: synann {name} ", 1)
     assert " ".join(ours.split()) == usage
     with pytest.raises(SystemExit) as ending:

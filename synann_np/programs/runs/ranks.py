@@ -2,7 +2,7 @@
 
 import math
 import os
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from signal import Signals
 
 from ...distributed import DataParallel, communicator
@@ -83,12 +83,14 @@ class Leading:
         """Tell the others that this is the end. Not after an exception: they may wait for another message."""
         if not self.over:
             _go_on(self.comm, self.stop, False)
+        self.run.close()
 
 
 def follow_first(run, comm, stop):
     """Go through a run on another rank than the first, for as long as that goes on."""
-    while _go_on(comm, stop) and next(run, None) is not None:
-        pass
+    with closing(run):
+        while _go_on(comm, stop) and next(run, None) is not None:
+            pass
 
 
 def _go_on(comm, stop, going=None):
