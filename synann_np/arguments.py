@@ -48,6 +48,25 @@ def word(who: Any, name: str, value: Any, words: Iterable[str]) -> str:
     return value
 
 
+def names(who: Any, name: str, value: Any) -> tuple[str, ...]:
+    """A list or tuple of distinct strings that can be printed in one line."""
+    if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+        raise TypeError(f"{who!s:.300}: expected {name} to be a list of strings, got {value!r:.80}")
+    if bad := [v for v in value if not v or not v.isprintable()]:
+        raise ValueError(f"{who!s:.300}: expected {name} that can be printed, got {bad[0]!r:.80}; rename it")
+    if len(set(value)) < len(value):
+        twice = next(v for v in value if value.count(v) > 1)
+        raise ValueError(f"{who!s:.300}: expected {name} that differ, {twice!r:.80} occurs twice")
+    return tuple(value)
+
+
+def shape(who: Any, name: str, value: Any) -> tuple[int, ...]:
+    """A list or tuple of positive integers."""
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{who!s:.300}: expected {name} to be a tuple of integers, got {value!r:.80}")
+    return tuple(integer(who, name, v) for v in value)
+
+
 def generator(who: Any, rng: Any) -> Any:
     """A numpy.random.Generator, or what draws like one; for None one with fresh entropy. A seed is refused."""
     if rng is None:

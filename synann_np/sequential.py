@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from . import arguments
 from .backend import Array, BackendLike, DTypeLike, get_backend
 from .summary import Summary, summarize
 
@@ -20,9 +21,15 @@ class Sequential:
     Raises: ValueError for a name with a dot or that occurs twice, or weights of different dtypes.
 
     It is itself a layer: it has params, buffers, forward and backward, and may stand in another Sequential.
+
+    Attributes, saved with the model, None unless set:
+        class_names: names of the classes, in the order of the outputs.
+        in_shape: shape of one example, without the batch axis.
     """
 
     draws_masks = True  # it hands `step` on
+    _class_names: tuple[str, ...] | None = None
+    _in_shape: tuple[int, ...] | None = None
 
     def __init__(self, layers: Any, dtype: DTypeLike | None = None, backend: BackendLike = "numpy") -> None:
         named = [item if isinstance(item, tuple) else (str(i), item) for i, item in enumerate(layers)]
@@ -42,6 +49,28 @@ class Sequential:
         return "\n".join(
             ["Sequential(", *(f"  {name}: {_indented(layer)}" for name, layer in self.layers.items()), ")"]
         )
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes, in the order of the outputs.
+
+        Setting it raises: TypeError for anything but a list or tuple of strings or None, ValueError for a name that
+        occurs twice or cannot be printed.
+        """
+        return self._class_names
+
+    @class_names.setter
+    def class_names(self, names: Any) -> None:
+        self._class_names = None if names is None else arguments.names("Sequential", "class_names", names)
+
+    @property
+    def in_shape(self) -> tuple[int, ...] | None:
+        """Shape of one example, without the batch axis. Setting it raises: TypeError, ValueError for another value."""
+        return self._in_shape
+
+    @in_shape.setter
+    def in_shape(self, shape: Any) -> None:
+        self._in_shape = None if shape is None else arguments.shape("Sequential", "in_shape", shape)
 
     @property
     def mixes_rows(self) -> bool:

@@ -3,7 +3,7 @@
 from .batches import CLASSES, MEAN, STD, batches, class_counts, epoch_permutation, normalise, split_validation, to_input
 from .data_error import DataError
 from .idx import read_idx, write_idx
-from .image_folders import class_names
+from .image_folders import class_names, read_picture
 from .load import load_dataset, shape_and_classes
 from .mnist import SIDE, load_mnist
 
@@ -21,6 +21,7 @@ __all__ = [
     "load_mnist",
     "normalise",
     "read_idx",
+    "read_picture",
     "shape_and_classes",
     "split_validation",
     "to_input",

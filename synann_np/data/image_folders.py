@@ -63,6 +63,26 @@ def class_names(directory: str | os.PathLike) -> list[str] | None:
     return names or None
 
 
+def read_picture(path: str | os.PathLike, in_shape: tuple[int, ...]) -> np.ndarray:
+    """One PNG or JPEG picture as load_image_folders reads it, for a model of that in_shape.
+
+    Arguments: in_shape: (1, H, W) for grey pictures, (3, H, W) for colour ones.
+
+    Returns: uint8 (H, W) or (3, H, W).
+
+    Raises: DataError: the picture cannot be read, or has another size.
+    """
+    (height, width), _ = _read_header(Path(path))
+    channels, *expected = in_shape
+    if [height, width] != expected:
+        raise DataError(
+            f"{path}: {width}×{height} pixels, but the model was trained on pictures of {expected[1]}×{expected[0]}; "
+            "resize it"
+        )
+    with _opened(Path(path)) as image:
+        return _pixels(image, "L" if channels == 1 else "RGB")
+
+
 def _splits(directory, names):
     """[(path, label), ...] to train on and to test with."""
     if (directory / "train").is_dir():
@@ -94,11 +114,15 @@ def _read_all(labelled, mode):
     images = None
     for n, (path, _) in enumerate(labelled):
         with _opened(path) as image:
-            pixels = np.asarray(image.convert(mode))
-        pixels = pixels if mode == "L" else pixels.transpose(2, 0, 1)
+            pixels = _pixels(image, mode)
         images = np.empty((len(labelled), *pixels.shape), np.uint8) if images is None else images
         images[n] = pixels
     return images, np.array([label for _, label in labelled], "int64")
+
+
+def _pixels(image, mode):
+    pixels = np.asarray(image.convert(mode))
+    return pixels if mode == "L" else pixels.transpose(2, 0, 1)
 
 
 @contextmanager

@@ -38,7 +38,9 @@ def texts_of(model):
             whole.config, whole.params, whole.buffers = layer.config, {}, {}
             layer = whole
         layers.append((name, layer))
-    config = describe(Sequential(layers, model.dtype))
+    whole_model = Sequential(layers, model.dtype)
+    whole_model.class_names, whole_model.in_shape = model.class_names, model.in_shape
+    config = describe(whole_model)
     return {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),

@@ -20,6 +20,24 @@ class Compiled(Sequential):
         super().__init__(layers, plain.dtype, plain.backend)
         self.plain, self.again = plain, again
 
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Those of the plain model, which is what a file holds."""
+        return self.plain.class_names
+
+    @class_names.setter
+    def class_names(self, names: Any) -> None:
+        self.plain.class_names = names
+
+    @property
+    def in_shape(self) -> tuple[int, ...] | None:
+        """That of the plain model."""
+        return self.plain.in_shape
+
+    @in_shape.setter
+    def in_shape(self, shape: Any) -> None:
+        self.plain.in_shape = shape
+
     def __reduce__(self):
         function, *arguments = self.again
         return function, (self.plain, *arguments)

@@ -18,4 +18,6 @@ def normalized(model: Sequential, x: Any) -> Sequential:
     """
     first = Normalize.from_data(x, model.dtype, model.backend)
     layers = [(name, layer) for name, layer in model.layers.items() if type(layer) is not Normalize]
-    return Sequential([("normalize", first), *layers], model.dtype, model.backend)
+    found = Sequential([("normalize", first), *layers], model.dtype, model.backend)
+    found.class_names, found.in_shape = model.class_names, model.in_shape
+    return found

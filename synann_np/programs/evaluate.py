@@ -16,7 +16,7 @@ from ..data import load_dataset
 from ..sequential import Sequential
 from ..storage.checkpoint import CheckpointError, load
 from .command_line import Parser, add_backend, path, png_path
-from .digits.classify import confusion_matrix, probabilities, worst_mistakes
+from .digits.classify import confusion_matrix, name_of, probabilities, worst_mistakes
 from .examples import MODEL
 from .pictures.classification import evaluation_picture
 from .process import status_of
@@ -51,9 +51,10 @@ def evaluate(args: argparse.Namespace) -> None:
     right = int(confusion.trace())
     loss = -np.log(probs[np.arange(len(labels)), labels].clip(1e-300)).mean()
     print(f"{args.split} set: Average loss: {loss:.4f}, Accuracy: {right}/{len(labels)} ({right / len(labels):.2%})")
-    print(table(confusion))
+    names = [name_of(model, k) for k in range(classes)]
+    print(table(confusion, names))
     worst = worst_mistakes(labels, probs)
-    titles = [f"{labels[n]} → {predicted[n]} ({probs[n, predicted[n]]:.0%})" for n in worst]
+    titles = [f"{names[labels[n]]} → {names[predicted[n]]} ({probs[n, predicted[n]]:.0%})" for n in worst]
     shown = images[worst] if images.ndim in (3, 4) else images[:0]  # rows of a table cannot be drawn
     evaluation_picture(confusion, shown, titles, args.out)
     print(f"Confusion matrix and worst mistakes: {args.out}")
@@ -71,12 +72,11 @@ def with_progress(model: Sequential, images: Array, chunk: int = 500) -> Any:
     return np.concatenate(found)
 
 
-def table(confusion: Array) -> Any:
+def table(confusion: Array, names: Sequence[str]) -> str:
     """The confusion matrix as text, with the accuracy of each class."""
-    classes = range(len(confusion))
-    lines = ["true \\ predicted " + "".join(f"{k:>6}" for k in classes) + "  accuracy"]
-    for k in classes:
-        total = confusion[k].sum()
-        accuracy = f"{confusion[k, k] / total:>9.2%}" if total else "        -"
-        lines.append(f"{k:>16} " + "".join(f"{n:>6}" for n in confusion[k]) + f" {accuracy}")
+    width = max(6, *(len(name) + 1 for name in names))
+    lines = ["true \\ predicted " + "".join(f"{name:>{width}}" for name in names) + "  accuracy"]
+    for name, row, right in zip(names, confusion, confusion.diagonal(), strict=True):
+        accuracy = f"{right / row.sum():>9.2%}" if row.sum() else "        -"
+        lines.append(f"{name:>16} " + "".join(f"{n:>{width}}" for n in row) + f" {accuracy}")
     return "\n".join(lines)

@@ -4,18 +4,23 @@ synann predict photo.jpg another.png folder/                    with the model t
 synann predict runs/mine/best.safetensors photo.jpg             with yours
 synann predict photo.jpg --save-seen seen.png                   and draw what the network saw
 
-A photograph shows one digit, dark on light or light on dark. Each line gives the three most probable digits.
+A photograph shows one digit, dark on light or light on dark. Each line gives the three most probable digits. A model
+that was trained on pictures in folders by class takes pictures of their size as they are, and gives the names of the
+classes.
 """
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from ..backend import Array
+from ..data import DataError, read_picture
+from ..sequential import Sequential
 from ..storage.checkpoint import load
 from .command_line import Parser, add_backend, path, png_path
-from .digits.classify import best_classes, probabilities
+from .digits.classify import best_classes, name_of, probabilities
 from .digits.digit_image import to_mnist
 from .digits.photo_file import PhotoError, find_photos, read_photo
 from .examples import MODEL
@@ -57,19 +62,26 @@ def predict(args: argparse.Namespace, prog: str) -> Array:
         seen, names = [], []
         for photo in paths[start : start + AT_A_TIME]:
             try:
-                seen.append(to_mnist(read_photo(photo)))
+                seen.append(see(model, photo))
                 names.append(photo)
-            except PhotoError as error:
+            except (DataError, PhotoError) as error:
                 bad.append(error)
                 complain(prog, error if str(error).startswith(str(photo)) else f"{photo}: {error}")
         if not seen:
             continue
         for photo, row in zip(names, probabilities(model, np.stack(seen)), strict=True):
-            best = best_classes(row)
-            print(f"{photo}: {', '.join(f'{k} ({p:.1%})' for k, p in best)}")
-            titles.append(f"{photo.name[:18]}\n{best[0][0]} ({best[0][1]:.0%})")
+            best = [(name_of(model, k), p) for k, p in best_classes(row)]
+            print(f"{photo}: {', '.join(f'{name} ({p:.1%})' for name, p in best)}")
+            titles.append(f"{photo.name[:18]}\n{best[0][0][:18]} ({best[0][1]:.0%})")
         all_seen += seen
     if args.save_seen and all_seen:
         digit_sheet(all_seen, titles, args.save_seen)
         print(f"What the network saw: {args.save_seen}")
     return 2 if bad else 0
+
+
+def see(model: Sequential, photo: Path) -> np.ndarray:
+    """The pixels that the model gets: a digit as in MNIST, or for a model of other pictures, the picture as it is."""
+    if model.class_names and model.in_shape and len(model.in_shape) == 3:
+        return read_picture(photo, model.in_shape)
+    return to_mnist(read_photo(photo))

@@ -103,7 +103,7 @@ def train(args, prog, comm):
         if args.resume is None:
             saver.start()
         callbacks = boards.enter_context(tensorboard(args.tensorboard, model, optimizer, saver.step))
-        print("\n".join([*describe_settings(args), *describe_classes(args.data_dir)]))
+        print("\n".join([*describe_settings(args), *describe_classes(model.class_names)]))
         print("\n".join(describe_division(comm, args, batches_per_epoch)))
         step, finished = share_state(comm, model, optimizer, tools.average, saver)
         records = Leading(run(step=step, finished=finished, callbacks=callbacks), comm, stop)

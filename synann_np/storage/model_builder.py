@@ -8,7 +8,7 @@ import numpy as np
 from ..layers import Layer
 from ..sequential import Sequential
 from .layer_registry import OWN, class_of
-from .model_config import HERE
+from .model_config import ABOUT, HERE
 from .safetensors_file import CheckpointError, in_one_line
 from .shapes_only import NoRandom, ShapesOnly
 
@@ -64,7 +64,10 @@ class _Builder:
             self.dtype = config["dtype"]
             if self.dtype not in ("float32", "float64"):
                 raise CheckpointError(f"dtype {self.dtype!r:.40} is neither float32 nor float64")
-            return self.sequential(config["layers"], DEEPEST)
+            model = self.sequential(config["layers"], DEEPEST)
+            for key in ABOUT:
+                setattr(model, key, config.get(key))
+            return model
         except CheckpointError:
             raise
         except Exception as error:  # a forged configuration may break anywhere

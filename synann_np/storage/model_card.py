@@ -60,6 +60,8 @@ def write_model_card(path, description, *, title=None, license=None, datasets=()
         dtype=model.dtype,
         model=model,
     )
+    if model.class_names:
+        body += f"\nClasses: {', '.join(model.class_names)}\n"
     if metrics:
         rows = [f"| {name} | {value:.6g} |" for name, value in metrics.items()]
         body += "\n" + "\n".join(["| metric | value |", "|---|---|", *rows]) + "\n"

@@ -8,16 +8,20 @@ from .layer_registry import kind_of
 
 HERE = ("dtype", "backend", "rng")  # arguments that are not saved: they belong to the place where a model is built
 
+ABOUT = ("class_names", "in_shape")  # attributes of a model that say what it was trained on
+
 
 def describe(model):
-    """A Sequential as a dict of JSON values: {"dtype", "layers": [{"name", "layer": kind, "arguments"}, ...]}.
+    """A Sequential as a dict of JSON values: {"dtype", "layers": [{"name", "layer": kind, "arguments"}, ...]}, and
+    "class_names" and "in_shape" if it has them.
 
     A compiled model is described as the plain one.
 
     Raises: TypeError, ValueError naming the layer that `build` could not make again.
     """
     model = getattr(model, "plain", model)
-    return {"dtype": np.dtype(model.dtype).name, "layers": _describe_layers(model)}
+    about = {key: list(value) for key in ABOUT if (value := getattr(model, key, None)) is not None}
+    return {"dtype": np.dtype(model.dtype).name, "layers": _describe_layers(model), **about}
 
 
 def _describe_layers(model):

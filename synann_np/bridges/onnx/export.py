@@ -1,5 +1,6 @@
 """A model as an ONNX file."""
 
+import json
 from collections.abc import Sequence
 from os import PathLike
 
@@ -29,14 +30,14 @@ def export(
 
     Values and constants are named after layers and parameters. All numbers are float32, whatever the model has. Dropout
     disappears. The file is checked by onnx.checker, with strict inference of all shapes, and written whole or not at
-    all.
+    all. The names of the classes, if the model has them, are in its metadata: class_names, a list in JSON.
 
     Arguments:
         model: Sequential, on any backend; the model itself, not what fast.compile returned.
         path: the file to write.
-        input_shape: of one example, without the batch; images may be (H, W) or (C, H, W). None: (in_features,) if the
-            first layer (after Normalize) is a Linear, else the images of MNIST, (28, 28).
-        pixels: whether the input is uint8. None: if it is the images of MNIST.
+        input_shape: of one example, without the batch; images may be (H, W) or (C, H, W). None: model.in_shape if it is
+            set, (in_features,) if the first layer (after Normalize) is a Linear, else the images of MNIST, (28, 28).
+        pixels: whether the input is uint8. None: if it is the images of MNIST, or those of model.in_shape.
 
     Returns: what was written.
 
@@ -45,6 +46,8 @@ def export(
     """
     if not isinstance(model, Sequential):
         raise TypeError(f"export: expected a Sequential, got {type(model).__name__}")
+    if input_shape is None and model.in_shape:
+        input_shape, pixels = model.in_shape, len(model.in_shape) == 3 if pixels is None else pixels
     if input_shape is None:
         first = next((layer for layer in model.layers.values() if not isinstance(layer, Normalize)), None)
         is_table = isinstance(first, Linear) and not pixels
@@ -62,6 +65,8 @@ def export(
     proto = onnx.helper.make_model(
         graph.proto("synann_np", inputs, outputs), producer_name="synann_np", producer_version=__version__, **VERSION
     )
+    if model.class_names:
+        onnx.helper.set_model_props(proto, {"class_names": json.dumps(model.class_names)})
     proto = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
     onnx.checker.check_model(proto, full_check=True)
     write_atomically(path, proto.SerializeToString(deterministic=True))

@@ -150,6 +150,8 @@ class SynapseNetClassifier(ClassifierMixin, BaseEstimator):
         self._random = check_random_state(self.random_state)
         rng = np.random.default_rng(self._random.randint(2**31))
         self.model_ = synapse_net(X, weights, self.hidden_units, len(self.classes_), self.synapse, rng)
+        names = [str(c) for c in self.classes_]
+        self.model_.class_names = names if len(set(names)) == len(names) and all(map(str.isprintable, names)) else None
         self._optimizer = AdamW(self.learning_rate, weight_decay=self.weight_decay)
 
     def _train(self, X, y, weights, epochs, early_stopping):

@@ -36,6 +36,12 @@ def best_classes(row, count=3):
     return [(int(k), float(row[k])) for k in order]
 
 
+def name_of(model, k):
+    """What class k is called: the model's name for it, or its number."""
+    names = model.class_names or ()
+    return names[k] if k < len(names) else str(k)
+
+
 def confusion_matrix(labels, predicted, classes=10):
     """How often each class (row) was taken for which (column): (classes, classes) int64.
 

@@ -6,7 +6,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-from ...data import class_names
 from ...storage.regular_file import read_text
 from .options import CHUNKS, DEFAULTS, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
 from .recipes import RecipeError, read_recipe, recipe_lines
@@ -49,9 +48,9 @@ def describe_settings(args):
     yield textwrap.fill(f"Settings: {' '.join(settings)}", 110, subsequent_indent="  ", break_long_words=False)
 
 
-def describe_classes(data_dir):
-    """A line with the numbers and names of the classes, if the data set is folders of pictures."""
-    if names := data_dir and class_names(data_dir):
+def describe_classes(names):
+    """A line with the numbers and names of the classes, if they have names."""
+    if names:
         yield " ".join(["Classes:", *(f"{k} {name}" for k, name in enumerate(names))])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...storage.model_config import describe
+from ...storage.model_config import ABOUT, describe
 from ...version import __version__
 
 SOURCE = {".py", ".c", ".h", ".cu"}
@@ -30,9 +30,10 @@ def run_identity(settings, model, data):
     for a in data:
         digest.update(f"{a.dtype.str}{a.shape}".encode())
         digest.update(np.ascontiguousarray(a))
+    network = {key: value for key, value in describe(model).items() if key not in ABOUT}
     return {
         **settings,
-        "network": hashlib.sha256(json.dumps(describe(model)).encode()).hexdigest()[:16],
+        "network": hashlib.sha256(json.dumps(network).encode()).hexdigest()[:16],
         "dtype": np.dtype(model.dtype).name,
         "backend": model.backend.name,
         "data set": digest.hexdigest()[:16],

@@ -1,6 +1,6 @@
 """From the arguments of a run to its network, its optimiser, its schedule and its tools."""
 
-from ...data import shape_and_classes
+from ...data import class_names, shape_and_classes
 from ...data.augment import Augment
 from ...models import MODELS, SynaGlobalPool, normalized
 from ...optim import SGD, Adam, AdamW
@@ -16,9 +16,14 @@ STRENGTHS = ("shift", "rotate", "scale", "shear", "elastic", "smoothness")
 
 
 def make_model(args, backend, data, train_images):
-    """The network of args.model for a data set, as load_dataset gives it, and the number of classes."""
+    """The network of args.model for a data set, as load_dataset gives it, and the number of classes.
+
+    Of pictures in folders by class, the model also gets the names of the classes and the size of the pictures.
+    """
     in_shape, classes = shape_and_classes(data)
     model = NETWORKS[args.model](args.seed, args.dtype, backend, in_shape=in_shape, classes=classes)
+    if args.data_dir and (names := class_names(args.data_dir)):
+        model.class_names, model.in_shape = names, in_shape
     return normalized(model, train_images) if args.normalize else model, classes
 
 
