@@ -27,7 +27,7 @@ def number(who: Any, name: str, value: Any, low: float = 0.0, high: float = math
     """A finite real number with low <= value <= high."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise TypeError(f"{who!s:.300}: expected {name} to be a number, got {value!r:.80}")
-    if not (math.isfinite(value) and low <= value <= high):
+    if not (math.isfinite(value) and low <= float(value) <= high):
         limits = f">= {low:g} and finite" if high == math.inf else f"in {low:g}..{high:g}"
         raise ValueError(f"{who!s:.300}: expected {name} {limits}, got {value!r:.80}")
     return float(value)

@@ -7,12 +7,12 @@ graph. A hash of a counter has none of these troubles: the mask of step 1000 can
 import math
 
 from .arguments import integer
-from .backend import array_module
+from .backend import Array, array_module
 
 MASK64 = 0xFFFFFFFFFFFFFFFF
 
 
-def splitmix64(z):
+def splitmix64(z: Array) -> Array:
     """One step of the SplitMix64 mixer (Steele, Lea, Flood, 2014) on a Python int: 64 bits in, 64 bits out."""
     z = (z + 0x9E3779B97F4A7C15) & MASK64
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK64
@@ -20,7 +20,7 @@ def splitmix64(z):
     return z ^ (z >> 31)
 
 
-def mix32(h):
+def mix32(h: Array) -> Array:
     """A bijection of 32 bits in which every input bit moves every output bit: uint32 array in, new array out.
 
     Xor-shift and odd multiplier in turn, the form of the finaliser of MurmurHash3 with the constants 0x7FEB352D and
@@ -33,7 +33,7 @@ def mix32(h):
     return h ^ (h >> 16)
 
 
-def random_bits(shape, seed, step, like, first=0):
+def random_bits(shape: tuple[int, ...], seed: int, step: int, like: Array, first: int = 0) -> Array:
     """Uniform bits: element e, counted in row-major order, gets mix32(mix32(e ⊕ low) ⊕ high), where high and low are
     the halves of the 64-bit key splitmix64(seed ⊕ splitmix64(step)).
 
@@ -51,7 +51,7 @@ def random_bits(shape, seed, step, like, first=0):
     return mix32(mix32(element ^ (key & 0xFFFFFFFF)) ^ (key >> 32)).reshape(shape)
 
 
-def keep_mask(shape, p, seed, step, like, first=0):
+def keep_mask(shape: tuple[int, ...], p: float, seed: int, step: int, like: Array, first: int = 0) -> Array:
     """True with probability 1 − p (to 2⁻³²), independently for every element: bits ≥ p 2³². Arguments as above."""
     threshold = min(round(p * 2**32), 2**32 - 1)  # p = 1 would not fit 32 bits
     return random_bits(shape, seed, step, like, first) >= threshold

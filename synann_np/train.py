@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from . import arguments
+from .backend import Array
 from .data import batches, epoch_permutation
 from .losses import nll_loss
 from .training.check_options import check_divisible, check_options
@@ -35,7 +36,7 @@ __all__ = [
 
 
 def fit(
-    model: Any, optimizer: Any, train_set: tuple, test_set: tuple | None, epochs: int,
+    model: Any, optimizer: Any, train_set: Any, test_set: Any, epochs: int,
     *, batch_size: int = 100, test_batch_size: int = 1000, seed: int = 5, log_interval: int = 100, step: int = 0,
     finished: int | None = None, tools: TrainingTools = PLAIN, loss: Callable = nll_loss,
     metrics: dict[str, Callable] | None = None, callbacks: Callable | Iterable[Callable] = (),
@@ -124,7 +125,18 @@ def fit(
     return Run(records(step), callbacks)
 
 
-def train_steps(model, optimizer, images, labels, order, batch_size, step, tools=PLAIN, loss=nll_loss, weights=None):
+def train_steps(
+    model: Any,
+    optimizer: Any,
+    images: Array,
+    labels: Array,
+    order: Array,
+    batch_size: int,
+    step: int,
+    tools: TrainingTools = PLAIN,
+    loss: Callable = nll_loss,
+    weights: Array | None = None,
+) -> Any:
     """One update by every batch of a part of an epoch. Nothing waits for a device.
 
     Arguments:
@@ -156,7 +168,16 @@ def train_steps(model, optimizer, images, labels, order, batch_size, step, tools
     return value
 
 
-def train_step(model, optimizer, x, labels, step, label_smoothing=0.0, max_norm=None, loss=nll_loss):
+def train_step(
+    model: Any,
+    optimizer: Any,
+    x: Array,
+    labels: Array,
+    step: int,
+    label_smoothing: float = 0.0,
+    max_norm: float | None = None,
+    loss: Callable = nll_loss,
+) -> Any:
     """One update of the model by one batch: forward, loss, backward, optimiser.
 
     Arguments:
@@ -175,7 +196,9 @@ def train_step(model, optimizer, x, labels, step, label_smoothing=0.0, max_norm=
     return value
 
 
-def gradients(model, x, labels, step, loss=nll_loss):
+def gradients(
+    model: Any, x: Array, labels: Array, step: int, loss: Callable = nll_loss
+) -> tuple[Any, dict[str, Array]]:
     """Forward, loss and backward of a batch in training. Arguments: as train_step's.
 
     Returns: loss, a scalar of the backend; the gradients of the parameters, dict name -> array.

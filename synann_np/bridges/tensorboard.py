@@ -12,6 +12,7 @@ import os
 import struct
 import time
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 try:
@@ -51,7 +52,7 @@ class TensorBoard:
 
     def __init__(
         self, folder: str | os.PathLike, model: Sequential | None = None, optimizer: Any = None, step: int = 0
-    ):
+    ) -> None:
         self.folder, self.model, self.optimizer = os.fspath(folder), model, optimizer
         self.writer = EventFileWriter(self.folder)
         start = SessionLog(status=SessionLog.START)  # from the second one of a folder on, it hides later steps
@@ -116,7 +117,7 @@ class TensorBoard:
             )
 
 
-def synapses(name, layer):
+def synapses(name: str, layer: Any) -> Iterator[Any]:
     """(name, layer) of every synapse graph in a layer or model, itself included."""
     layer = getattr(layer, "body", layer)  # of a skip connection
     if hasattr(layer, "coefficients"):

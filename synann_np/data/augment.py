@@ -5,6 +5,7 @@ pictures that the uninterrupted one would have seen, and both backends draw the 
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,16 @@ class Augment:
     Raises: ValueError for other strengths, seeds, steps and images.
     """
 
-    def __init__(self, seed, shift=0.0, rotate=0.0, scale=0.0, shear=0.0, elastic=0.0, smoothness=5.0):
+    def __init__(
+        self,
+        seed: int,
+        shift: float = 0.0,
+        rotate: float = 0.0,
+        scale: float = 0.0,
+        shear: float = 0.0,
+        elastic: float = 0.0,
+        smoothness: float = 5.0,
+    ) -> None:
         for name, value, least in (
             ("seed", seed, 0), ("shift", shift, 0), ("rotate", rotate, 0), ("scale", scale, 0), ("shear", shear, 0),
             ("elastic", elastic, 0), ("smoothness", smoothness, 1),
@@ -69,7 +79,7 @@ class Augment:
             raise ValueError(f"Augment: scale is a fraction below 1 (0.1: from 90 % to 110 %), got {scale}")
         self.seed, self.shift, self.rotate, self.scale, self.shear = seed, shift, rotate, scale, shear
         self.elastic, self.smoothness = elastic, smoothness
-        self._bases = {}
+        self._bases: dict[int, Any] = {}
 
     def __repr__(self):
         names = ("seed", "shift", "rotate", "scale", "shear", "elastic", "smoothness")
@@ -121,7 +131,9 @@ class Augment:
         return self._bases[key]
 
 
-def inverse_affine(shift, angle, scale, shear, shape):
+def inverse_affine(
+    shift: np.ndarray, angle: np.ndarray, scale: np.ndarray, shear: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
     """Where the pixels of moved pictures come from: c + S⁻¹ K⁻¹ R⁻¹ (q − t) as coefficients of 1, x, y.
 
     Arguments: shift (2, N), scale (2, N): along x and along y; angle (N,): radians; shear (N,). shape: (H, W).
@@ -139,7 +151,7 @@ def inverse_affine(shift, angle, scale, shear, shape):
     return xp.stack(rows)
 
 
-def smooth_basis(length, smoothness):
+def smooth_basis(length: int, smoothness: float) -> np.ndarray:
     """Gaussians along one axis, on nodes 1.4 σ apart that reach over both ends: host array (nodes, length), float64.
 
     The squares sum to 1 at every pixel: coefficients of variance 1 give a field of variance 1.
@@ -153,7 +165,7 @@ def smooth_basis(length, smoothness):
     return basis / np.sqrt((basis**2).sum(axis=0))
 
 
-def sample(images, x, y):
+def sample(images: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Pictures with the values at given places: bilinear between the four pixels around, 0 outside, rounded.
 
     Arguments: images (N, H, W) uint8; x, y (N, ...): float32, column and row, in pixels.

@@ -5,6 +5,7 @@ Only for a package that was installed without the repository, which carries the 
 
 import gzip
 import hashlib
+from pathlib import Path
 
 from .data_error import DataError
 
@@ -36,7 +37,7 @@ FILES = {
 _REMEDY = "put the four MNIST files into a folder by hand and choose it as data directory"
 
 
-def fetch_mnist():
+def fetch_mnist() -> Path:
     """Make sure that the user's cache holds the four files; what is there and whole is not fetched again.
 
     Returns:

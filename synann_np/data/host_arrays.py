@@ -1,5 +1,7 @@
 """What a user hands in as data: arrays of numbers, or a refusal that says what to do."""
 
+from typing import Any
+
 import numpy as np
 
 BLOCK = 1 << 22  # elements looked at in one go: a memory-mapped file is never held in memory whole
@@ -14,7 +16,7 @@ CURES = {
 }
 
 
-def as_numbers(x, name, backend=None):
+def as_numbers(x: Any, name: str, backend: Any = None) -> np.ndarray:
     """x as an array of finite numbers, without a copy where it is one.
 
     Arguments:
@@ -60,7 +62,9 @@ def _from_dlpack(x):
         return None
 
 
-def as_labels(labels, name, classes=None, ignore_index=None, backend=None):
+def as_labels(
+    labels: Any, name: str, classes: int | None = None, ignore_index: int | None = None, backend: Any = None
+) -> np.ndarray:
     """Class labels as integers: host array (N,), int64.
 
     Arguments: labels: whole numbers of any type. classes: K, then 0 ≤ label < K or label = ignore_index must hold.

@@ -17,7 +17,7 @@ from .data_error import DataError
 from .limits import check_expansion
 
 REMEDY = "fetch the file again, or choose another data directory"
-TYPES = {0x08: np.dtype("u1"), 0x0B: np.dtype(">i2"), 0x0C: np.dtype(">i4")}  # IDX code: elements
+TYPES: dict[int, Any] = {0x08: np.dtype("u1"), 0x0B: np.dtype(">i2"), 0x0C: np.dtype(">i4")}  # IDX code: elements
 MOST_DIMENSIONS = 4
 _GZIP_MAGIC = b"\x1f\x8b"
 _BLOCK = 1 << 20

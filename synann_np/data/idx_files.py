@@ -1,10 +1,16 @@
 """Four IDX files, images and labels of two splits, in a folder."""
 
+from pathlib import Path
+
+import numpy as np
+
 from .data_error import DataError
 from .idx import REMEDY, read_idx, read_idx_shape
 
 
-def load_idx_files(directory, side=None, classes=None):
+def load_idx_files(
+    directory: Path, side: int | None = None, classes: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Load the four IDX files of a folder: train-images, train-labels, t10k-images, t10k-labels.
 
     All headers are compared before any content is read.
@@ -22,7 +28,7 @@ def load_idx_files(directory, side=None, classes=None):
     return (*_load_split(directory, "train", side, classes), *_load_split(directory, "t10k", side, classes))
 
 
-def has_idx_files(directory):
+def has_idx_files(directory: Path) -> bool:
     """Whether one of the four files is there."""
     return any(
         _spellings(directory, f"{split}-{what}")[0] for split in ("train", "t10k") for what in ("images", "labels")

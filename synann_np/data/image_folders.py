@@ -17,13 +17,13 @@ GREY = {"1", "L", "LA"}  # Pillow's modes of one channel
 EVERY = 5  # without a split of its own, every fifth picture of a class is for the test
 
 
-def has_image_folders(directory):
+def has_image_folders(directory: Path) -> bool:
     """Whether a folder holds folders, and a picture in one of them or one below."""
     folders = _folders(directory)
     return any(_pictures(folder) for folder in [*folders, *(inner for outer in folders for inner in _folders(outer))])
 
 
-def load_image_folders(directory):
+def load_image_folders(directory: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Load PNG and JPEG pictures from train/CLASS/ and test/CLASS/, or from CLASS/.
 
     Classes are numbered in the alphabetical order of their folders (`class_names`). Without the folders train and test,

@@ -4,13 +4,15 @@ Files that are packed can promise a thousand times their size (deflate packs zer
 1 : 2 to 1 : 50; what promises more than 1 : 200 holds no data worth the memory.
 """
 
+from os import PathLike
+
 from .data_error import DataError
 
 FREE = 256 << 20  # bytes that need no justification
 RATIO = 200
 
 
-def check_expansion(path, promised, stored):
+def check_expansion(path: str | PathLike, promised: int, stored: int) -> None:
     """Refuse data of `promised` bytes in memory from `stored` bytes on disk if no data pack so tightly.
 
     Raises: DataError naming both numbers.

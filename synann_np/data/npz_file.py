@@ -4,6 +4,7 @@ import math
 import os
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +19,7 @@ NAMES = (
 REMEDY = "write it with numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)"
 
 
-def load_npz(path):
+def load_npz(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Load images and labels of two splits from a .npz file.
 
     The headers of all four arrays are compared with the size of the file before any is read. Nothing is executed:

@@ -1,11 +1,13 @@
 """Gradient clipping where some gradients are divided among ranks."""
 
-from ..backend import array_module
+from typing import Any
+
+from ..backend import Array, array_module
 from ..training.clipping import clip_grad_norm
 from .chunks import tree_sum
 
 
-def clip(grads, max_norm, sharded, total):
+def clip(grads: dict[str, Array], max_norm: float, sharded: Any, total: Any) -> Any:
     """As training.clipping.clip_grad_norm, with the norm over the units of all ranks.
 
     The squares of a divided gradient are added by blocks of units in the fixed tree, so that the norm has the same bits

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, array_module
 
 
 class Communicator(Protocol):
@@ -61,41 +61,41 @@ class Serial:
 
     rank, size, local_rank = 0, 1, 0
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.sent = self.calls = 0
 
-    def total(self, a):
+    def total(self, a: Array) -> Array:
         return check(a)
 
-    def allreduce(self, a):
+    def allreduce(self, a: Array) -> Array:
         return check(a)
 
-    def slices(self, part):
+    def slices(self, part: Array) -> Array:
         return check(part)
 
-    def scattered(self, a):
+    def scattered(self, a: Array) -> Array:
         return check(a)
 
-    def swapped(self, a):
+    def swapped(self, a: Array) -> Array:
         return check(a)
 
-    def largest(self, number):
+    def largest(self, number: float) -> float:
         return number
 
-    def from_first(self, value):
+    def from_first(self, value: Any) -> Any:
         return value
 
-    def gathered(self, value):
+    def gathered(self, value: Any) -> list[Any]:
         return [value]
 
-    def barrier(self):
+    def barrier(self) -> None:
         pass
 
-    def abort(self, code):
+    def abort(self, code: int) -> Any:
         return code
 
 
-def check(a, xp=None):
+def check(a: Array, xp: Any = None) -> Array:
     """The array itself, if it may be sent.
 
     Arguments: a: array; xp: the namespace it must be of, None for any.

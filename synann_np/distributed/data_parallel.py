@@ -1,9 +1,11 @@
 """A model whose batches are divided among ranks: the same bits on any number of them."""
 
 import inspect
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
-from ..backend import array_module
+from ..backend import Array, DTypeLike, array_module
 from ..data import batches
 from ..losses import nll_loss
 from ..losses.row_weights import batch_weight, total_weight
@@ -39,7 +41,7 @@ class DataParallel:
         takes no first_row.
     """
 
-    def __init__(self, model, comm, chunks=None):
+    def __init__(self, model: Any, comm: Any, chunks: int | None = None) -> None:
         self.model, self.comm = model, comm
         self.chunks = comm.size if chunks is None else chunks
         self.total = comm.allreduce if chunks is None else comm.total
@@ -58,25 +60,36 @@ class DataParallel:
             raise AttributeError(name)
         return getattr(self.model, name)
 
-    def own(self, N):
+    def own(self, N: int) -> Any:
         """The chunks of this rank: slices of the rows of a batch of N."""
         return own_chunks(N, self.chunks, self.comm.rank, self.comm.size)
 
-    def batches(self, images, labels, batch_size, order, dtype="float32", augment=None, step=0, *more):
+    def batches(
+        self,
+        images: Array,
+        labels: Array,
+        batch_size: int,
+        order: Array,
+        dtype: DTypeLike = "float32",
+        augment: Any = None,
+        step: int = 0,
+        *more: Any,
+    ) -> Iterator[Any]:
         """As data.batches, but of this rank alone.
 
         Yields: (N, xs), labels: rows of the batch, and lists of the chunks. An empty chunk holds the first row of the
         batch, which counts nothing.
         """
         for number, start in enumerate(range(0, len(order), batch_size), start=step):
-            chosen, parts = order[start : start + batch_size], []
+            chosen = order[start : start + batch_size]
+            parts: list[Any] = []
             for part in self.own(len(chosen)):
                 rows = chosen[part] if part.start < part.stop else chosen[:1]
                 change = augment and partial(augment, first_row=part.start)
                 parts += batches(images, labels, len(rows), rows, dtype, change, number, *more)
             yield (len(chosen), [x for x, _ in parts]), [targets for _, targets in parts]
 
-    def gradients(self, x, labels, step, loss=nll_loss):
+    def gradients(self, x: Array, labels: Array, step: int, loss: Callable = nll_loss) -> tuple[Any, dict[str, Array]]:
         """Loss and gradients of the whole batch, as train.gradients gives them; x and labels as `batches` yields them.
 
         `loss` must be a mean over rows; a weighted one needs an attribute batch_weight, as those of losses have.
@@ -101,7 +114,8 @@ class DataParallel:
             value, dy = loss(y, targets)
             losses.append(value * share)
             dys.append(dy * share)
-        whole, own = {}, [{} for _ in dys]
+        whole: dict[str, Array] = {}
+        own: list[dict[str, Array]] = [{} for _ in dys]
         for (name, stage), cache in zip(reversed(self.stages), reversed(caches), strict=True):
             if hasattr(stage, "forward_chunks"):
                 dys, grads = stage.backward_chunks(dys, cache)
@@ -113,11 +127,11 @@ class DataParallel:
         value, grads = self._summed(losses, own)
         return value, whole | grads
 
-    def clip_grad_norm(self, grads, max_norm):
+    def clip_grad_norm(self, grads: dict[str, Array], max_norm: float) -> Any:
         """As training.clipping.clip_grad_norm, with the norm over the units of all ranks."""
         return clip(grads, max_norm, self.sharded, self.total)
 
-    def evaluate(self, images, labels, batch_size):
+    def evaluate(self, images: Array, labels: Array, batch_size: int) -> Any:
         """Mean loss and number of right answers, the numbers of one process. The replicas are compared first.
 
         Raises: ReplicasDiffer.

@@ -1,11 +1,16 @@
 """Evaluation by all ranks together."""
 
+from typing import Any
+
+from ..backend import Array
 from ..data import batches
 from ..losses import nll_loss
 from ..training.data_set import scaling
 
 
-def evaluate(model, images, labels, batch_size, comm, every_batch=False):
+def evaluate(
+    model: Any, images: Array, labels: Array, batch_size: int, comm: Any, every_batch: bool = False
+) -> tuple[Any, Any]:
     """Mean loss and number of right answers by nll_loss: the numbers of training.evaluation, on all ranks.
 
     Batch b is computed by rank b mod size, and the losses are added in the order of b.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..version import __version__
 PLACEHOLDER = "0" * 64  # of the checksum, which is known when the rest is on the disk
 
 
-def whole_shapes(model, comm):
+def whole_shapes(model: Any, comm: Any) -> dict[str, Any]:
     """dict name -> (shape in one process, array here, whether the array is a part of it)."""
     sharded = {
         f"{name}.{key}"
@@ -29,7 +30,7 @@ def whole_shapes(model, comm):
     }
 
 
-def texts_of(model):
+def texts_of(model: Any) -> dict[str, str]:
     """The metadata, with a Synapse described for every ShardedSynapse."""
     layers = []
     for name, layer in model.layers.items():
@@ -50,7 +51,7 @@ def texts_of(model):
     }
 
 
-def header(arrays, texts, dtype):
+def header(arrays: Any, texts: Any, dtype: np.dtype) -> bytes:
     """Length and JSON of the header, as storage.safetensors_file.encode writes them."""
     entries, position = {"__metadata__": dict(sorted(texts.items()))}, 0
     for name, (shape, _, _) in sorted(arrays.items()):
@@ -62,7 +63,7 @@ def header(arrays, texts, dtype):
     return len(text).to_bytes(8, "little") + text
 
 
-def checksum(file, start, arrays, texts, dtype):
+def checksum(file: Any, start: Any, arrays: Any, texts: Any, dtype: np.dtype) -> str:
     """As storage.checkpoint computes it, of what is in the file behind its header."""
     index = [[name, dtype.str, list(shape)] for name, (shape, _, _) in sorted(arrays.items())]
     others = {key: text for key, text in texts.items() if key != "sha256"}

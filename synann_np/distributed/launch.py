@@ -3,7 +3,9 @@
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .communicator import Serial
 from .mpi import Mpi
@@ -17,7 +19,7 @@ class LaunchError(ValueError):
 
 
 @contextmanager
-def communicator(kind):
+def communicator(kind: str | None) -> Iterator[Any]:
     """The Communicator of this process, for as long as it is open:
 
         with communicator("mpi") as comm: ...
@@ -38,7 +40,7 @@ def communicator(kind):
         raise
 
 
-def start(kind):
+def start(kind: Any) -> Any:
     """As communicator, without the end."""
     if kind not in KINDS:
         raise ValueError(f"communicator: expected one of {', '.join(KINDS)}, got {kind!r:.40}")
@@ -54,13 +56,13 @@ def start(kind):
     return comm
 
 
-def processes_started():
+def processes_started() -> int:
     """How many processes mpiexec or srun says it has started; 1 if none did."""
     counts = [os.environ.get(name, "") for name in SIZES]
     return max([int(count) for count in counts if count.isdecimal()], default=1)
 
 
-def exit_code(error, comm):
+def exit_code(error: BaseException, comm: Any) -> int:
     """With which code all ranks end because of an exception on this one; what it is, is printed first."""
     if isinstance(error, SystemExit):
         print(f"rank {comm.rank} of {comm.size} ended with code {error.code}, and so all do", file=sys.stderr)

@@ -2,9 +2,11 @@
 
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
+from ..backend import Array
 from .communicator import check
 from .tree import TreeCommunicator
 
@@ -20,7 +22,7 @@ class Mpi(TreeCommunicator):
 
     xp = np
 
-    def __init__(self):
+    def __init__(self) -> None:
         try:
             from mpi4py import MPI  # importing it starts MPI
         except (ImportError, RuntimeError) as error:
@@ -33,7 +35,7 @@ class Mpi(TreeCommunicator):
         self.local_rank = self.comm.Split_type(MPI.COMM_TYPE_SHARED).rank
         self.sent = self.calls = 0
 
-    def exchange(self, give, partner):
+    def exchange(self, give: Array, partner: int) -> Array:
         """What the partner gives. Raises: ValueError if it has another dtype or length."""
         MPI, other, status = self.MPI, np.empty_like(give), self.MPI.Status()
         try:
@@ -52,29 +54,29 @@ class Mpi(TreeCommunicator):
             )
         return other
 
-    def allreduce(self, a):
+    def allreduce(self, a: Array) -> Array:
         out = np.empty_like(check(a, np))
         self.comm.Allreduce(a, out)
         self.sent += 2 * a.nbytes * (self.size - 1) // self.size
         self.calls += 1
         return out
 
-    def largest(self, number):
+    def largest(self, number: float) -> float:
         return self.comm.allreduce(number, self.MPI.MAX)
 
-    def from_first(self, value):
+    def from_first(self, value: Any) -> Any:
         return self.comm.bcast(value if self.rank == 0 else None)
 
-    def gathered(self, value):
+    def gathered(self, value: Any) -> Any:
         return self.comm.allgather(value)
 
-    def barrier(self):
+    def barrier(self) -> None:
         """Wait asleep: in every other call a waiting rank polls, and takes a core from those that work."""
         request = self.comm.Ibarrier()
         while not request.Test():
             time.sleep(0.005)
 
-    def abort(self, code):
+    def abort(self, code: int) -> Any:
         if self.size == 1:
             return code
         sys.stdout.flush()

@@ -1,6 +1,8 @@
 """Ranks with a GPU each: arrays by NCCL through CuPy, everything else by MPI. It has not been run on a GPU yet."""
 
-from ..backend import array_module
+from typing import Any
+
+from ..backend import Array, Backend, array_module
 from .communicator import check
 from .mpi import Mpi
 
@@ -15,11 +17,12 @@ class Nccl(Mpi):
     all_reduce. xp: the namespace of the arrays.
     """
 
-    def __init__(self, mpi, backend, xp):
+    def __init__(self, mpi: Any, backend: Any, xp: Any) -> None:
         self.__dict__ |= vars(mpi)
-        self.backend, self.xp, self.agreed = backend, xp, set()
+        self.backend, self.xp = backend, xp
+        self.agreed: set[Any] = set()
 
-    def exchange(self, give, partner):
+    def exchange(self, give: Array, partner: int) -> Array:
         kind = (partner, give.dtype.name, give.shape)
         if kind not in self.agreed:
             self._agree(give, partner)
@@ -37,7 +40,7 @@ class Nccl(Mpi):
                 f"shape {other[1]}: all ranks must pass arrays of one kind"
             )
 
-    def allreduce(self, a):
+    def allreduce(self, a: Array) -> Array:
         out = array_module(a).empty_like(check(a, self.xp))
         self.backend.all_reduce(a, out)
         self.sent += 2 * a.nbytes * (self.size - 1) // self.size
@@ -45,14 +48,14 @@ class Nccl(Mpi):
         return out
 
 
-def with_nccl(comm, backend):
+def with_nccl(comm: Any, backend: Backend) -> Any:
     """The communicator for arrays of a backend: comm itself for NumPy or one rank, else NCCL's on this rank's GPU."""
     if comm.size == 1 or backend.name == "numpy":
         return comm
     return start(comm, backend)
 
 
-def start(mpi, backend):
+def start(mpi: Any, backend: Backend) -> Nccl:
     """Nccl for the ranks of an Mpi, one GPU each; those of a machine take its GPUs in turn.
 
     NCCLBackend would fall back to TCP without mpi4py, silently; Mpi has imported it already.
@@ -63,6 +66,6 @@ def start(mpi, backend):
     return Nccl(mpi, NCCLBackend(mpi.size, mpi.rank, use_mpi=True), backend.xp)
 
 
-def use_device(xp, local_rank):
+def use_device(xp: Any, local_rank: int) -> None:
     """Compute on the GPU of this number from now on, counted around."""
     xp.cuda.Device(local_rank % xp.cuda.runtime.getDeviceCount()).use()

@@ -1,8 +1,10 @@
 """Batch normalisation of a batch that is divided into chunks, over the whole batch."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
-from ..backend import array_module
+from ..backend import Array, array_module
 from ..layers import BatchNorm1d, BatchNorm2d
 from .chunks import tree_sum
 
@@ -23,16 +25,16 @@ class SyncedBatchNorm:
         total: function of an array: the sum over all ranks, see Communicator.
     """
 
-    def __init__(self, norm, total):
+    def __init__(self, norm: Any, total: Any) -> None:
         self.norm, self.total = norm, total
         self.parts = norm if hasattr(norm, "moments") else PlainParts(norm)
 
     @staticmethod
-    def replaces(layer):
+    def replaces(layer: Any) -> bool:
         """Whether a layer is a batch-norm of this package."""
         return hasattr(layer, "moments") or type(layer) in (BatchNorm1d, BatchNorm2d)
 
-    def forward_chunks(self, xs, rows, N):
+    def forward_chunks(self, xs: Sequence[Array], rows: Any, N: int) -> tuple[list[Array], Any]:
         """xs: the chunks of this rank, of which `rows` count: list of int, 0 or all of a chunk. N: rows of the batch.
 
         Returns: ys, cache. Raises: ValueError with one value a channel in the whole batch.
@@ -50,7 +52,7 @@ class SyncedBatchNorm:
         done = [self.parts.normalised(x, mean, var) for x in xs]
         return [y for y, _ in done], ([cache for _, cache in done], rows, M)
 
-    def backward_chunks(self, dys, cache):
+    def backward_chunks(self, dys: Sequence[Array], cache: Any) -> tuple[Any, dict[str, Array]]:
         """Returns: dxs, grads: {"weight", "bias"} of the whole batch, which nobody adds up again."""
         caches, rows, M = cache
         xp = array_module(dys[0])
@@ -67,10 +69,10 @@ class SyncedBatchNorm:
 class PlainParts:
     """What layers.BatchNorm computes, step by step, of a part of a batch; FastBatchNorm has the same methods."""
 
-    def __init__(self, norm):
+    def __init__(self, norm: Any) -> None:
         self.norm, self.momentum = norm, norm.momentum
 
-    def moments(self, x):
+    def moments(self, x: Array) -> tuple[Array, Array]:
         """Mean and variance (C,) of x alone."""
         self.norm.check_shape(x)
         axes, column = self._axes(x)
@@ -78,7 +80,7 @@ class PlainParts:
         centred = x - mean.reshape(column)
         return mean, (centred * centred).mean(axis=axes)
 
-    def normalised(self, x, mean, var):
+    def normalised(self, x: Array, mean: Array, var: Array) -> tuple[Any, tuple[Any, Any]]:
         """y, cache: with the mean and variance of the whole batch."""
         _, column = self._axes(x)
         s = (1 / array_module(x).sqrt(var + self.norm.eps)).reshape(column)
@@ -86,12 +88,12 @@ class PlainParts:
         params = self.norm.params
         return params["weight"].reshape(column) * x_hat + params["bias"].reshape(column), (x_hat, s)
 
-    def sums(self, dy, cache):
+    def sums(self, dy: Array, cache: Any) -> tuple[Array, Array]:
         """dweight, dbias (C,) of this part."""
         axes, _ = self._axes(dy)
         return (dy * cache[0]).sum(axis=axes), dy.sum(axis=axes)
 
-    def input_gradient(self, dy, cache, dweight, dbias, M):
+    def input_gradient(self, dy: Array, cache: Any, dweight: Array, dbias: Array, M: int) -> Array:
         """dx_nc = s_c weight_c (dy_nc − dbias_c / M − x̂_nc dweight_c / M), the sums being those of the whole batch."""
         x_hat, s = cache
         _, column = self._axes(dy)

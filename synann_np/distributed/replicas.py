@@ -3,15 +3,18 @@
 import hashlib
 import platform
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from ..backend import Backend
 
 
 class ReplicasDiffer(ArithmeticError):
     """Ranks hold different weights, though all of them have done the same steps. The message names ranks and CPUs."""
 
 
-def check_replicas(arrays, backend, comm):
+def check_replicas(arrays: Any, backend: Backend, comm: Any) -> None:
     """Compare a hash of the arrays (dict name -> array on `backend`) over all ranks.
 
     Raises: ReplicasDiffer, on every rank.
@@ -30,7 +33,7 @@ def check_replicas(arrays, backend, comm):
         )
 
 
-def processor():
+def processor() -> Any:
     """The type of this machine's CPU, as text."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -1,6 +1,9 @@
 """Between rows on their ranks and units on their ranks: who has which part of (N, n)."""
 
-from ..backend import array_module
+from collections.abc import Sequence
+from typing import Any
+
+from ..backend import Array, array_module
 
 
 class RowsOfRanks:
@@ -11,17 +14,17 @@ class RowsOfRanks:
     Arguments: comm: Communicator. rows: of each chunk of this rank, 0 for one that counts nothing.
     """
 
-    def __init__(self, comm, rows):
+    def __init__(self, comm: Any, rows: Any) -> None:
         self.comm, self.rows = comm, rows
         self.counts = comm.gathered(sum(rows))
         self.most, self.mine = max(self.counts), sum(rows)
 
-    def joined(self, chunks):
+    def joined(self, chunks: Sequence[Array]) -> Array:
         """The rows of this rank that count: (own rows, n)."""
         xp = array_module(chunks[0])
         return xp.concatenate([chunk[:count] for chunk, count in zip(chunks, self.rows, strict=True)])
 
-    def divided(self, a):
+    def divided(self, a: Array) -> Any:
         """Back to chunks; one that counts nothing is a row of zeros."""
         xp, chunks, at = array_module(a), [], 0
         for count in self.rows:
@@ -29,21 +32,21 @@ class RowsOfRanks:
             at += count
         return chunks
 
-    def whole(self, a):
+    def whole(self, a: Array) -> Array:
         """(own rows, n) of every rank -> (N, n) on every rank."""
         return self._packed(self.comm.slices(self._padded(a)))
 
-    def scattered(self, a):
+    def scattered(self, a: Array) -> Array:
         """The own rows of the sum over all ranks of a (N, n)."""
         return self.comm.scattered(self._spread(a))[: self.mine]
 
-    def units_to_rows(self, a):
+    def units_to_rows(self, a: Array) -> Array:
         """(N, own units) -> (own rows, n)."""
         R = self.comm.size
         parts = self.comm.swapped(self._spread(a).reshape(R, self.most, -1))  # of rank r its units of the own rows
         return parts.transpose(1, 0, 2).reshape(self.most, -1)[: self.mine]
 
-    def rows_to_units(self, a):
+    def rows_to_units(self, a: Array) -> Array:
         """(own rows, n) -> (N, own units)."""
         xp, R = array_module(a), self.comm.size
         parts = self._padded(a).reshape(self.most, R, -1).transpose(1, 0, 2)

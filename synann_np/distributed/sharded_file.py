@@ -3,7 +3,9 @@
 import json
 import os
 import secrets
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from .file_layout import checksum, header, texts_of, whole_shapes
 from .synapse import ROWS
 
 
-def save_sharded(path, model, comm):
+def save_sharded(path: str | PathLike, model: Any, comm: Any) -> None:
     """Write a model as `storage.checkpoint.save` would write the model of one process, byte for byte.
 
     Rank 0 writes, into a new file that then takes the name. Rows of β come to it some at a time. Called by all ranks.
@@ -51,7 +53,7 @@ def save_sharded(path, model, comm):
     comm.barrier()
 
 
-def load_sharded(path, model, comm):
+def load_sharded(path: str | PathLike, model: Any, comm: Any) -> None:
     """Fill a model with the weights of a file, of one process or of save_sharded. Rank 0 reads. Called by all ranks.
 
     Raises: CheckpointError, on all ranks: the file cannot be read, is damaged, or holds another model.

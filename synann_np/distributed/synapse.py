@@ -1,10 +1,12 @@
 """A synapse layer whose β is divided among ranks, for layers that are too large for one machine."""
 
 import copy
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, BackendLike, DTypeLike, Rng, array_module
 from ..layers import Layer, SynapseGraph
 from ..layers.synapse_parameters import PARAMETRISATIONS, initial_beta
 from .chunks import tree_sum
@@ -45,9 +47,10 @@ class ShardedSynapse(SynapseGraph):
     __repr__ = Layer.__repr__
 
     def __init__(
-        self, features, parametrisation="free", train_alpha=True,
-        *, comm, blocks=8, fused=None, rng=None, dtype="float32", backend="numpy",
-    ):  # fmt: skip
+        self, features: int, parametrisation: str = "free", train_alpha: bool = True,
+        *, comm: Any, blocks: int = 8, fused: Any = None, rng: Rng = None, dtype: DTypeLike = "float32",
+        backend: BackendLike = "numpy",
+    ) -> None:  # fmt: skip
         config = {"features": features, "parametrisation": parametrisation, "train_alpha": train_alpha}
         self.zero_diagonal = False
         Layer.__init__(self, dtype, backend, **config, zero_diagonal=False)  # Synapse's: its file is that of a Synapse
@@ -67,35 +70,36 @@ class ShardedSynapse(SynapseGraph):
         start = xp.zeros if self.alpha[0] == "theta" else xp.ones
         (self.params if self.flag("train_alpha") else self.buffers)[self.alpha[0]] = start(width, self.dtype)
         beta = xp.empty((width, n), self.dtype)
-        rng.bit_generator.advance(self.rows.start * n)
+        generator: Any = rng.bit_generator
+        generator.advance(self.rows.start * n)
         for row in range(0, width, ROWS):
             part = beta[row : row + ROWS]
             part[...] = self.backend.asarray(initial_beta(parametrisation, rng, len(part), n), self.dtype)
-        rng.bit_generator.advance((n - self.rows.stop) * n)
+        generator.advance((n - self.rows.stop) * n)
         self.fused = fused and [copy.deepcopy(fused) for _ in self.own_blocks]
         (self.buffers if fused else self.params)[self.beta[0]] = beta
 
     @property
-    def fused_lr(self):
+    def fused_lr(self) -> Any:
         """The learning rate of the fused optimiser."""
         return self.fused[0].lr
 
     @fused_lr.setter
-    def fused_lr(self, lr):
+    def fused_lr(self, lr: float) -> Any:
         for one in self.fused:
             one.lr = lr
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         """x, y (N, n), equal on all ranks. No cache: training is that of forward_chunks."""
         self.check_input(x, "N", self.features)
         y, _ = self._own_units(x)
         xp = array_module(x)
         return xp.ascontiguousarray(self.comm.slices(xp.ascontiguousarray(y.T)).T), None
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> Any:
         raise NotImplementedError(f"{self}: only DataParallel can train it")
 
-    def forward_chunks(self, xs, rows, N):
+    def forward_chunks(self, xs: Sequence[Array], rows: Any, N: int) -> tuple[Any, Any]:
         """xs: the chunks of this rank, of which `rows` count (list of int, 0 or all of a chunk). N: rows of the batch.
 
         Returns: ys, cache.
@@ -107,14 +111,14 @@ class ShardedSynapse(SynapseGraph):
         y, caches = self._own_units(x)
         return ranks.divided(ranks.units_to_rows(y)), (ranks, caches)
 
-    def backward_chunks(self, dys, cache):
+    def backward_chunks(self, dys: Sequence[Array], cache: Any) -> tuple[Any, dict[str, Array]]:
         """Returns: dxs, grads: of the own units, over the whole batch."""
         ranks, caches = cache
         dy = ranks.rows_to_units(ranks.joined(dys))  # (N, own units)
         xp = array_module(dy)
         dx, sums, dalpha = xp.empty_like(dy), [], xp.empty(dy.shape[1], dy.dtype)
         (alpha, alpha_of), (beta, beta_of) = self._raw()
-        dbeta = None if self.fused else xp.empty_like(beta)
+        dbeta: Any = None if self.fused else xp.empty_like(beta)
         for number, (b, its) in enumerate(zip(self.own_blocks, caches, strict=True)):
             dx[:, b], dv, dalpha[b], dbeta_b = self.graph_backward(xp.ascontiguousarray(dy[:, b]), its)
             sums.append(dv)

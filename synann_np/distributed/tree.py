@@ -1,6 +1,8 @@
 """Sums and gathering by exchanges between two ranks: the same bits on every rank, whatever library carries them."""
 
-from ..backend import array_module
+from typing import Any
+
+from ..backend import Array, array_module
 from .communicator import check
 
 LARGE, MANY = 2**16, 8  # bytes, ranks: from here on a sum is halved instead of sent whole
@@ -18,15 +20,19 @@ class TreeCommunicator:
     Subclasses set rank, size, sent, calls and xp, the namespace of their arrays.
     """
 
-    xp = None
+    rank: int
+    size: int
+    sent: int
+    calls: int
+    xp: Any = None
 
-    def distances(self):
+    def distances(self) -> list[int]:
         """1, 2, 4, ... below size. Raises: ValueError unless size is a power of two."""
         if self.size & (self.size - 1):
             raise ValueError(f"communicator: sums in a tree need 1, 2, 4, 8, ... ranks, got {self.size}")
         return [2**k for k in range(self.size.bit_length() - 1)]
 
-    def total(self, a):
+    def total(self, a: Array) -> Array:
         check(a, self.xp)
         if a.nbytes > LARGE and self.size >= MANY:
             return self._total_by_halves(a)
@@ -40,7 +46,7 @@ class TreeCommunicator:
         whole = self.slices(self.scattered(xp.concatenate([flat, missing])))
         return whole[: a.size].reshape(a.shape)
 
-    def slices(self, part):
+    def slices(self, part: Array) -> Array:
         a = check(part, self.xp)
         xp = array_module(a)
         for d in self.distances():  # a holds the parts of the d ranks that differ from this one in lower bits only
@@ -48,7 +54,7 @@ class TreeCommunicator:
             a = xp.concatenate([other, a] if self.rank & d else [a, other])
         return a
 
-    def scattered(self, a):
+    def scattered(self, a: Array) -> Array:
         check(a, self.xp)
         if len(a) % self.size:
             raise ValueError(f"communicator: {len(a)} rows cannot be scattered over {self.size} ranks")
@@ -61,7 +67,7 @@ class TreeCommunicator:
             a = (keep + self._exchange(give, self.rank ^ d)).reshape(-1, *a.shape[1:])
         return a
 
-    def swapped(self, a):
+    def swapped(self, a: Array) -> Array:
         check(a, self.xp)
         if len(a) != self.size:
             raise ValueError(f"communicator: expected one part for each of {self.size} ranks, got {len(a)}")

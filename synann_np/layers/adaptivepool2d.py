@@ -1,9 +1,11 @@
 """Pooling to an output of a given size, whatever the size of the image: windows adapt to it."""
 
+from typing import Any
+
 import numpy as np
 
-from ..backend import array_module
-from .base import Layer
+from ..backend import Array, array_module
+from .base import IntPair, Layer
 from .windows import adaptive_windows
 
 
@@ -17,11 +19,11 @@ class AdaptivePool2d(Layer):
     least one pixel, or dy not like y.
     """
 
-    def __init__(self, output_size):
+    def __init__(self, output_size: IntPair) -> None:
         super().__init__(output_size=output_size)
         self.output_size = self.pair("output_size")
 
-    def windows(self, x):
+    def windows(self, x: Array) -> Any:
         """[((h, w), slices of the window), ...] after checking x."""
         self.check_input(x, "N", "C", "H", "W")
         if min(x.shape[2:]) < 1:
@@ -36,14 +38,14 @@ class AdaptiveAvgPool2d(AdaptivePool2d):
     Backward: dx_ncrs += dy_nchw / M_hw for every pixel (r, s) of the window.
     """
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         windows = self.windows(x)
         y = array_module(x).empty((*x.shape[:2], *self.output_size), x.dtype)
         for hw, window in windows:
             y[..., *hw] = x[window].mean(axis=(2, 3))
         return y, (x.shape, x.dtype, windows)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         x_shape, dtype, windows = cache
         self.check_gradient(dy, (*x_shape[:2], *self.output_size), dtype)
         dx = array_module(dy).zeros(x_shape, dtype)
@@ -59,7 +61,7 @@ class AdaptiveMaxPool2d(AdaptivePool2d):
     Backward: dy_nchw goes to the pixel that won, of equal ones to the first in row-major order.
     """
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         windows = self.windows(x)
         y = array_module(x).empty((*x.shape[:2], *self.output_size), x.dtype)
         winners = []
@@ -69,7 +71,7 @@ class AdaptiveMaxPool2d(AdaptivePool2d):
             winners.append(pixels.argmax(axis=2)[..., None])
         return y, (x.shape, x.dtype, windows, winners)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         x_shape, dtype, windows, winners = cache
         self.check_gradient(dy, (*x_shape[:2], *self.output_size), dtype)
         xp = array_module(dy)

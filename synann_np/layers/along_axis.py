@@ -1,6 +1,7 @@
 """What layers that work along one axis share."""
 
 from ..arguments import integer
+from ..backend import Array
 from .base import Layer
 
 
@@ -13,16 +14,16 @@ class AlongAxis(Layer):
     negative number means the batch: write axis=0.
     """
 
-    def __init__(self, axis=-1):
+    def __init__(self, axis: int = -1) -> None:
         super().__init__(axis=axis)
         self.axis = self.config["axis"] = integer(self, "axis", axis, least=-64)
 
     @property
-    def mixes_rows(self):
+    def mixes_rows(self) -> bool:
         """True for the axis of the batch."""
         return self.axis == 0
 
-    def check_axis(self, x):
+    def check_axis(self, x: Array) -> None:
         """Refuse x unless it has elements along the axis."""
         self.check_input(x, ...)
         ndim = len(x.shape)

@@ -1,9 +1,11 @@
 """Two-dimensional average pooling."""
 
+from typing import Any
+
 import numpy as np
 
-from ..backend import array_module
-from .base import Layer
+from ..backend import Array, array_module
+from .base import IntPair, Layer
 from .windows import border, pixels_of_windows, window_count
 
 
@@ -22,7 +24,14 @@ class AvgPool2d(Layer):
     is not (N, C, H, W) with at least one whole window, or dy not like y.
     """
 
-    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    def __init__(
+        self,
+        kernel_size: IntPair,
+        stride: IntPair | None = None,
+        padding: IntPair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
         super().__init__(
             kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode,
             count_include_pad=count_include_pad,
@@ -34,7 +43,7 @@ class AvgPool2d(Layer):
         if any(2 * P > K for K, P in zip(self.kernel_size, self.padding, strict=True)):
             raise ValueError(f"{self}: expected padding of at most half a window: one may not see padding only")
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", "C", "H", "W")
         xp, image = array_module(x), x.shape[2:]
         axes = list(zip(image, self.kernel_size, self.stride, self.padding, strict=True))
@@ -49,7 +58,7 @@ class AvgPool2d(Layer):
         windows = pixels_of_windows(counts, self.kernel_size, self.stride)
         return sum(x[window] for window in windows) / M, (image, x.shape, sides, windows, M)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         (H, W), (N, C, padded_h, padded_w), ((top, _), (left, _)), windows, M = cache
         self.check_gradient(dy, (N, C, *M.shape), M.dtype)
         dx = array_module(dy).zeros((N, C, padded_h, padded_w), dy.dtype)

@@ -1,11 +1,15 @@
 """What all layers share: the two dicts, and checks of arguments, inputs and gradients whose messages teach."""
 
 import math
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from .. import arguments
-from ..backend import array_module, get_backend
+from ..backend import Array, BackendLike, DTypeLike, array_module, get_backend
+
+IntPair: TypeAlias = int | tuple[int, int]  # along height and width
 
 
 class Layer:
@@ -25,10 +29,10 @@ class Layer:
     draws_masks = False
     mixes_rows = False
 
-    def __init__(self, dtype=None, backend="numpy", **config):
+    def __init__(self, dtype: DTypeLike | None = None, backend: BackendLike = "numpy", **config: Any) -> None:
         """config: the constructor's own arguments. dtype: of the weights, None for a layer without any."""
-        self.params = {}
-        self.buffers = {}
+        self.params: dict[str, Array] = {}
+        self.buffers: dict[str, Array] = {}
         self.config = config
         self.backend = get_backend(backend)
         self.dtype = None if dtype is None else np.dtype(dtype)
@@ -38,7 +42,7 @@ class Layer:
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config.items())})"
 
-    def multiplications(self, x_shape, y_shape):
+    def multiplications(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """Products of a weight and an input that one example takes, for Sequential.summary.
 
         Every matrix (or kernel) of the layer is used once for each place of y; elementwise work is not counted.
@@ -46,7 +50,7 @@ class Layer:
         places = math.prod(y_shape[1:])
         return sum(p.size * places // p.shape[0] for p in self.params.values() if p.ndim > 1)
 
-    def integer(self, name, least=1):
+    def integer(self, name: str, least: int = 1) -> int:
         """The constructor's argument of that name, checked: an integer of `least` or more.
 
         It is put back into config as a Python int; so do the methods below.
@@ -56,21 +60,21 @@ class Layer:
         self.config[name] = value = arguments.integer(self, name, self.config[name], least)
         return value
 
-    def number(self, name, low=0.0, high=float("inf")):
+    def number(self, name: str, low: float = 0.0, high: float = float("inf")) -> float:
         """A finite number in low..high."""
         self.config[name] = value = arguments.number(self, name, self.config[name], low, high)
         return value
 
-    def flag(self, name):
+    def flag(self, name: str) -> bool:
         """True or False."""
         self.config[name] = value = arguments.flag(self, name, self.config[name])
         return value
 
-    def word(self, name, words):
+    def word(self, name: str, words: Iterable[str]) -> str:
         """One of the words."""
         return arguments.word(self, name, self.config[name], words)
 
-    def pair(self, name, least=1):
+    def pair(self, name: str, least: int = 1) -> tuple[int, int]:
         """An integer or two of them, along height and width, of `least` or more; returned as a pair."""
         value = self.config[name]
         if not isinstance(value, list | tuple):
@@ -80,7 +84,7 @@ class Layer:
         self.config[name] = tuple(arguments.integer(self, name, v, least) for v in value)
         return self.config[name]
 
-    def check_input(self, x, *shape):
+    def check_input(self, x: Array, *shape: Any) -> None:
         """Refuse x unless it is an array of this shape (a letter stands for any size, ... for any axes) and of the
         dtype of the weights, or without weights of float32 or float64.
 
@@ -88,7 +92,7 @@ class Layer:
         """
         self._check_array("input", x, shape, self.dtype, "like the weights")
 
-    def check_gradient(self, dy, shape, dtype=None):
+    def check_gradient(self, dy: Array, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> None:
         """Refuse dy, the gradient of y, unless it has the shape of y: another one might broadcast to wrong numbers.
 
         Arguments: dtype: of y; None stands for that of the weights.
@@ -111,9 +115,12 @@ class Layer:
             raise TypeError(f"{self}: expected {dtype} {what}, {like}, got {a.dtype}; use astype('{dtype}')")
 
 
-def pair(value):
+def pair(value: IntPair) -> tuple[int, int]:
     """3 -> (3, 3); (3, 5) -> (3, 5): sizes along height and width."""
-    return tuple(value) if isinstance(value, list | tuple) else (value, value)
+    if isinstance(value, list | tuple):
+        height, width = value
+        return height, width
+    return value, value
 
 
 def _fits(sizes, shape):

@@ -1,8 +1,9 @@
 """Batch normalisation of feature vectors and of images."""
 
 import math
+from typing import Any
 
-from ..backend import array_module
+from ..backend import Array, BackendLike, DTypeLike, Rng, array_module
 from .base import Layer
 
 
@@ -41,15 +42,24 @@ class BatchNorm(Layer):
 
     mixes_rows = True
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, *, rng=None, dtype="float32", backend="numpy"):
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        *,
+        rng: Rng = None,
+        dtype: DTypeLike = "float32",
+        backend: BackendLike = "numpy",
+    ) -> None:
         super().__init__(dtype, backend, num_features=num_features, eps=eps, momentum=momentum)
         C = self.num_features = self.integer("num_features")
         self.eps, self.momentum = self.number("eps"), self.number("momentum", 0, 1)
-        xp, dtype = self.backend.xp, self.dtype
-        self.params = {"weight": xp.ones(C, dtype), "bias": xp.zeros(C, dtype)}
-        self.buffers = {"running_mean": xp.zeros(C, dtype), "running_var": xp.ones(C, dtype)}
+        xp, kind = self.backend.xp, self.dtype
+        self.params = {"weight": xp.ones(C, kind), "bias": xp.zeros(C, kind)}
+        self.buffers = {"running_mean": xp.zeros(C, kind), "running_var": xp.ones(C, kind)}
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_shape(x)
         C = self.num_features
         axes = (0, *range(2, len(x.shape)))
@@ -71,7 +81,7 @@ class BatchNorm(Layer):
         y = self.params["weight"].reshape(column) * x_hat + self.params["bias"].reshape(column)
         return y, (x_hat, s, train)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         x_hat, s, train = cache
         self.check_gradient(dy, x_hat.shape)
         axes = (0, *range(2, len(dy.shape)))
@@ -83,19 +93,19 @@ class BatchNorm(Layer):
         mean_x_hat = (dx_hat * x_hat).mean(axis=axes).reshape(s.shape)
         return s * (dx_hat - mean - x_hat * mean_x_hat), grads
 
-    def check_shape(self, x):
+    def check_shape(self, x: Array) -> None:
         raise NotImplementedError
 
 
 class BatchNorm1d(BatchNorm):
     """BatchNorm of feature vectors, x (N, C), or of sequences, x (N, C, L)."""
 
-    def check_shape(self, x):
+    def check_shape(self, x: Array) -> None:
         self.check_input(x, "N", self.num_features, *(["L"] if getattr(x, "ndim", 2) == 3 else []))
 
 
 class BatchNorm2d(BatchNorm):
     """BatchNorm of images, x (N, C, H, W): one mean and variance a channel, over the batch and all pixels."""
 
-    def check_shape(self, x):
+    def check_shape(self, x: Array) -> None:
         self.check_input(x, "N", self.num_features, "H", "W")

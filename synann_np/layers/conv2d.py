@@ -1,9 +1,10 @@
 """Two-dimensional convolution (cross-correlation, as in every framework)."""
 
 import math
+from typing import Any
 
-from ..backend import array_module
-from .base import Layer
+from ..backend import Array, BackendLike, DTypeLike, Rng, array_module
+from .base import IntPair, Layer
 from .initializers import fan_in_uniform
 
 
@@ -37,9 +38,10 @@ class Conv2d(Layer):
     """
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True,
-        dilation=1, groups=1, *, rng=None, dtype="float32", backend="numpy",
-    ):  # fmt: skip
+        self, in_channels: int, out_channels: int, kernel_size: IntPair, stride: IntPair = 1,
+        padding: IntPair | str = 0, bias: bool = True, dilation: IntPair = 1, groups: int = 1,
+        *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    ) -> None:  # fmt: skip
         super().__init__(
             dtype, backend, in_channels=in_channels, out_channels=out_channels, kernel_size=kernel_size,
             stride=stride, padding=padding, bias=bias, dilation=dilation, groups=groups,
@@ -58,7 +60,7 @@ class Conv2d(Layer):
             for name, shape in shapes.items()
         }
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         weight = self.params["weight"]
         (F, part, KH, KW), (SH, SW), (DH, DW), G = weight.shape, self.stride, self.dilation, self.groups
         self.check_input(x, "N", self.in_channels, "H", "W")
@@ -77,7 +79,7 @@ class Conv2d(Layer):
             y = y + self.params["bias"][:, None]
         return y.reshape(F, H, W, N).transpose(3, 0, 1, 2), (cols, x.shape, (N, F, H, W))
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         cols, (N, C, H, W), y_shape = cache  # H, W with padding
         self.check_gradient(dy, y_shape)
         weight = self.params["weight"]
@@ -97,7 +99,7 @@ class Conv2d(Layer):
         (above, below), (left, right) = self.border
         return dx[:, above : H - below, left : W - right].transpose(3, 0, 1, 2), grads
 
-    def sides(self):
+    def sides(self) -> tuple[tuple[int, int], ...]:
         """The zeros around an image: (above, below), (left, right)."""
         if self.config["padding"] != "same":
             return tuple((P, P) for P in self.pair("padding", least=0))

@@ -1,9 +1,11 @@
 """Group normalisation."""
 
 import math
+from typing import Any
 
 import numpy as np
 
+from ..backend import Array, BackendLike, DTypeLike, Rng
 from .base import Layer
 from .standardise import standardise, standardise_backward
 
@@ -24,7 +26,17 @@ class GroupNorm(Layer):
     or dy not like y.
     """
 
-    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, *, rng=None, dtype="float32", backend="numpy"):
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        rng: Rng = None,
+        dtype: DTypeLike = "float32",
+        backend: BackendLike = "numpy",
+    ) -> None:
         super().__init__(dtype, backend, num_groups=num_groups, num_channels=num_channels, eps=eps, affine=affine)
         self.num_groups, C = self.integer("num_groups"), self.integer("num_channels")
         self.num_channels, self.eps = C, self.number("eps")
@@ -36,7 +48,7 @@ class GroupNorm(Layer):
             }  # fmt: skip
 
     @np.errstate(under="ignore")
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", self.num_channels, ...)
         x_hat, s = standardise(self.grouped(x), 2, self.eps)
         x_hat = x_hat.reshape(x.shape)
@@ -46,7 +58,7 @@ class GroupNorm(Layer):
         return weight * x_hat + bias, (x_hat, s)
 
     @np.errstate(under="ignore")
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         x_hat, s = cache
         self.check_gradient(dy, x_hat.shape)
         grads, dx_hat = {}, dy
@@ -56,6 +68,6 @@ class GroupNorm(Layer):
             dx_hat = dy * self.params["weight"].reshape(-1, *[1] * (dy.ndim - 2))
         return standardise_backward(self.grouped(dx_hat), self.grouped(x_hat), s, 2).reshape(dy.shape), grads
 
-    def grouped(self, x):
+    def grouped(self, x: Array) -> Array:
         """(N, C, ...) as (N, G, elements of a group)."""
         return x.reshape(len(x), self.num_groups, math.prod(x.shape[1:]) // self.num_groups)

@@ -1,8 +1,12 @@
 """Layer normalisation."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from ..arguments import integer
+from ..backend import Array, BackendLike, DTypeLike, Rng
 from .base import Layer
 from .standardise import standardise, standardise_backward
 
@@ -25,13 +29,12 @@ class LayerNorm(Layer):
     """
 
     def __init__(
-        self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True,
-        *, rng=None, dtype="float32", backend="numpy",
-    ):  # fmt: skip
+        self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True,
+        bias: bool = True, *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    ) -> None:  # fmt: skip
         several = isinstance(normalized_shape, list | tuple)
-        sizes = tuple(
-            integer("LayerNorm", "normalized_shape", n) for n in (normalized_shape if several else [normalized_shape])
-        )
+        given: Any = normalized_shape if several else [normalized_shape]
+        sizes = tuple(integer("LayerNorm", "normalized_shape", n) for n in given)
         config = {"normalized_shape": sizes if several else sizes[0], "eps": eps}
         super().__init__(dtype, backend, **config, elementwise_affine=elementwise_affine, bias=bias)
         if not sizes:
@@ -43,19 +46,19 @@ class LayerNorm(Layer):
             if self.flag("bias"):
                 self.params["bias"] = self.backend.xp.zeros(sizes, self.dtype)
 
-    def multiplications(self, x_shape, y_shape):
+    def multiplications(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """0: weight is no matrix, whatever its shape: an element of it meets one element of x."""
         return 0
 
     @np.errstate(under="ignore")
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", ..., *self.normalized_shape)
         x_hat, s = standardise(x, self.axes, self.eps)
         y = x_hat * self.params["weight"] if "weight" in self.params else x_hat
         return (y + self.params["bias"] if "bias" in self.params else y), (x_hat, s)
 
     @np.errstate(under="ignore")
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         x_hat, s = cache
         self.check_gradient(dy, x_hat.shape)
         rows = tuple(range(dy.ndim - len(self.axes)))

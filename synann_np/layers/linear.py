@@ -1,5 +1,8 @@
 """Fully connected layer."""
 
+from typing import Any
+
+from ..backend import Array, BackendLike, DTypeLike, Rng
 from .base import Layer
 from .initializers import fan_in_uniform
 
@@ -21,7 +24,16 @@ class Linear(Layer):
     them is not of the weights' dtype.
     """
 
-    def __init__(self, in_features, out_features, bias=True, *, rng=None, dtype="float32", backend="numpy"):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: Rng = None,
+        dtype: DTypeLike = "float32",
+        backend: BackendLike = "numpy",
+    ) -> None:
         super().__init__(dtype, backend, in_features=in_features, out_features=out_features, bias=bias)
         C, F = self.in_features, self.out_features = self.integer("in_features"), self.integer("out_features")
         shapes = {"weight": (F, C)} | ({"bias": (F,)} if self.flag("bias") else {})
@@ -29,7 +41,7 @@ class Linear(Layer):
             name: self.backend.asarray(fan_in_uniform(rng, shape, C), self.dtype) for name, shape in shapes.items()
         }
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", ..., self.in_features)
         rows = x.reshape(-1, self.in_features)  # (N, C)
         y = rows @ self.params["weight"].T  # (N, F)
@@ -37,7 +49,7 @@ class Linear(Layer):
             y = y + self.params["bias"]
         return y.reshape(*x.shape[:-1], self.out_features), (rows, x.shape)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         x, x_shape = cache
         self.check_gradient(dy, (*x_shape[:-1], self.out_features))
         dy = dy.reshape(-1, self.out_features)

@@ -1,6 +1,8 @@
 """Logarithm of the softmax along an axis."""
 
-from ..backend import array_module
+from typing import Any
+
+from ..backend import Array, array_module
 from .along_axis import AlongAxis
 
 
@@ -18,14 +20,14 @@ class LogSoftmax(AlongAxis):
     together give dx_ni = (e^{y_ni} − [i = t(n)]) / N: softmax − one-hot.
     """
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_axis(x)
         xp = array_module(x)
         z = x - x.max(axis=self.axis, keepdims=True)
         y = z - xp.log(xp.exp(z).sum(axis=self.axis, keepdims=True))
         return y, y
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         y = cache
         self.check_gradient(dy, y.shape, y.dtype)
         return dy - array_module(y).exp(y) * dy.sum(axis=self.axis, keepdims=True), {}

@@ -1,7 +1,9 @@
 """Two-dimensional maximum pooling."""
 
-from ..backend import array_module
-from .base import Layer
+from typing import Any
+
+from ..backend import Array, array_module
+from .base import IntPair, Layer
 from .windows import border, pixels_of_windows, window_count
 
 
@@ -24,7 +26,14 @@ class MaxPool2d(Layer):
     x is not (N, C, H, W) with at least one whole window, or dy not like y.
     """
 
-    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    def __init__(
+        self,
+        kernel_size: IntPair,
+        stride: IntPair | None = None,
+        padding: IntPair = 0,
+        dilation: IntPair = 1,
+        ceil_mode: bool = False,
+    ) -> None:
         super().__init__(
             kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
         )
@@ -36,7 +45,7 @@ class MaxPool2d(Layer):
             if 2 * P > D * (K - 1) + 1:
                 raise ValueError(f"{self}: expected padding of at most half a window: one may not see padding only")
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", "C", "H", "W")
         xp = array_module(x)
         counts = self.window_counts(x.shape[2:])
@@ -59,7 +68,7 @@ class MaxPool2d(Layer):
             y = xp.maximum(y, x[window])
         return y, (winner, x_shape, x.shape, sides, windows)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         winner, (_, _, H, W), (N, C, padded_h, padded_w), ((top, _), (left, _)), windows = cache
         self.check_gradient(dy, winner.shape)
         # Batch innermost in memory, as the convolutions beside this layer have it.
@@ -68,7 +77,7 @@ class MaxPool2d(Layer):
             dx[window] += dy * (winner == k)
         return dx[:, :, top : top + H, left : left + W], {}
 
-    def window_counts(self, image):
+    def window_counts(self, image: tuple[int, ...]) -> tuple[int, ...]:
         """H', W' for an image of (H, W) pixels."""
         sizes = zip(image, self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
         return tuple(window_count(*size, self.ceil_mode) for size in sizes)

@@ -1,6 +1,8 @@
 """What recurrent layers share: sequences in, states out, and how far back a gradient travels."""
 
-from ..backend import array_module
+from typing import Any
+
+from ..backend import Array, BackendLike, DTypeLike, array_module
 from .base import Layer
 
 
@@ -22,49 +24,58 @@ class Recurrent(Layer):
     dy not like y, or one of them not of the weights' dtype.
     """
 
-    def __init__(self, input_size, hidden_size, return_sequences, truncate, dtype, backend, **config):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        return_sequences: bool,
+        truncate: int | None,
+        dtype: DTypeLike,
+        backend: BackendLike,
+        **config: Any,
+    ) -> None:
         config = {"return_sequences": return_sequences, "truncate": truncate, **config}
         super().__init__(dtype, backend, input_size=input_size, hidden_size=hidden_size, **config)
         self.input_size, self.hidden_size = self.integer("input_size"), self.integer("hidden_size")
         self.return_sequences = self.flag("return_sequences")
         self.truncate = None if truncate is None else self.integer("truncate")
 
-    def check_sequences(self, x):
+    def check_sequences(self, x: Array) -> None:
         """Refuse x unless it is (N, T, input_size) with T ≥ 1."""
         self.check_input(x, "N", "T", self.input_size)
         if x.shape[1] < 1:
             raise ValueError(f"{self}: expected one step or more, got input {tuple(x.shape)}")
 
-    def multiplications(self, x_shape, y_shape):
+    def multiplications(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """As Layer's, where every matrix is used once a step."""
         return x_shape[1] * sum(p.size for p in self.params.values() if p.ndim > 1)
 
-    def steps_of(self, x):
+    def steps_of(self, x: Array) -> Any:
         """x as (T, N, input_size), contiguous, so that T N rows can be multiplied as one matrix."""
         self.check_sequences(x)
         return array_module(x).ascontiguousarray(x.swapaxes(0, 1))
 
     @staticmethod
-    def product(a, matrix):
+    def product(a: Array, matrix: Array) -> Array:
         """a_tnk matrix_kh as one product of T N rows: (T, N, K), (K, H) -> (T, N, H)."""
         T, N, K = a.shape
         return (a.reshape(T * N, K) @ matrix).reshape(T, N, matrix.shape[1])
 
-    def output(self, states):
+    def output(self, states: Any) -> Array:
         """y, from the list of h_t (N, hidden_size)."""
         return array_module(states[0]).stack(states, axis=1) if self.return_sequences else states[-1]
 
-    def check_output_gradient(self, dy, N, T):
+    def check_output_gradient(self, dy: Array, N: int, T: int) -> None:
         """Refuse dy unless it has the shape of y."""
         self.check_gradient(dy, (N, T, self.hidden_size) if self.return_sequences else (N, self.hidden_size))
 
-    def output_gradient(self, dy, t, T):
+    def output_gradient(self, dy: Array, t: int, T: int) -> Array:
         """dy_t: what the output itself sends back to h_t; 0 where h_t is no output."""
         if self.return_sequences:
             return dy[:, t]
         return dy if t == T - 1 else array_module(dy).zeros_like(dy)
 
-    def of_all_steps(self, dy, T):
+    def of_all_steps(self, dy: Array, T: int) -> Array:
         """dy_t of all steps, (N, T, hidden_size)."""
         if self.return_sequences:
             return dy
@@ -72,6 +83,6 @@ class Recurrent(Layer):
         before = xp.zeros((len(dy), T - 1, self.hidden_size), dy.dtype)
         return xp.concatenate([before, dy[:, None]], axis=1)
 
-    def is_cut(self, t, T):
+    def is_cut(self, t: int, T: int) -> bool:
         """Whether no gradient passes from step t to step t − 1."""
         return t == 0 or (self.truncate is not None and (T - t) % self.truncate == 0)

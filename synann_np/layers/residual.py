@@ -1,5 +1,8 @@
 """A skip connection around a layer."""
 
+from typing import Any
+
+from ..backend import Array
 from .base import Layer
 
 
@@ -20,7 +23,7 @@ class Residual(Layer):
 
     draws_masks = True  # it hands `step` on
 
-    def __init__(self, body):
+    def __init__(self, body: Any) -> None:
         self.config = {"body": body}
         self.body, self.dtype, self.backend = body, body.dtype, body.backend
 
@@ -28,28 +31,28 @@ class Residual(Layer):
         return f"Residual({self.body!r})"
 
     @property
-    def params(self):
+    def params(self) -> dict[str, Array]:
         """Those of the body."""
         return self.body.params
 
     @property
-    def buffers(self):
+    def buffers(self) -> dict[str, Array]:
         """Those of the body."""
         return self.body.buffers
 
     @property
-    def mixes_rows(self):
+    def mixes_rows(self) -> bool:
         """As the body does."""
         return self.body.mixes_rows
 
-    def forward(self, x, train=False, step=0):
+    def forward(self, x: Array, train: bool = False, step: int = 0) -> tuple[Array, Any]:
         self.check_input(x, "N", ...)
         f, cache = self.body.forward(x, train, step) if self.body.draws_masks else self.body.forward(x, train)
         if f.shape != x.shape:
             raise ValueError(f"{self}: expected a body that keeps the shape {tuple(x.shape)}, got {tuple(f.shape)}")
         return x + f, (cache, f.shape, f.dtype)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         cache, *like = cache
         self.check_gradient(dy, *like)
         df_dx, grads = self.body.backward(dy, cache)

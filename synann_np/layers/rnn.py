@@ -1,8 +1,10 @@
 """The plain recurrent layer."""
 
+from typing import Any
+
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, BackendLike, DTypeLike, Rng, array_module
 from .initializers import fan_in_uniform
 from .recurrent import Recurrent
 
@@ -25,9 +27,9 @@ class RNN(Recurrent):
     """
 
     def __init__(
-        self, input_size, hidden_size, return_sequences=False, truncate=None,
-        *, rng=None, dtype="float32", backend="numpy",
-    ):  # fmt: skip
+        self, input_size: int, hidden_size: int, return_sequences: bool = False, truncate: int | None = None,
+        *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    ) -> None:  # fmt: skip
         super().__init__(input_size, hidden_size, return_sequences, truncate, dtype, backend)
         H = self.hidden_size
         shapes = {
@@ -40,7 +42,7 @@ class RNN(Recurrent):
             name: self.backend.asarray(fan_in_uniform(rng, shape, H), self.dtype) for name, shape in shapes.items()
         }
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         x = self.steps_of(x)
         xp = array_module(x)
         W, R, b, c = self.params.values()
@@ -52,7 +54,7 @@ class RNN(Recurrent):
         return self.output(states), (x, states)
 
     @np.errstate(under="ignore")  # a gradient that vanishes on its way back is 0
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         x, states = cache
         self.check_output_gradient(dy, x.shape[1], len(x))
         xp, T = array_module(dy), len(states)

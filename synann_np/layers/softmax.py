@@ -1,6 +1,8 @@
 """Softmax along an axis."""
 
-from ..backend import array_module
+from typing import Any
+
+from ..backend import Array, array_module
 from .along_axis import AlongAxis
 
 
@@ -24,13 +26,13 @@ class Softmax(AlongAxis):
     dx_i = y_i − [i = t], softmax − one-hot: see LogSoftmax.
     """
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_axis(x)
         e = array_module(x).exp(x - x.max(axis=self.axis, keepdims=True))
         y = e / e.sum(axis=self.axis, keepdims=True)
         return y, y
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         y = cache
         self.check_gradient(dy, y.shape, y.dtype)
         return y * (dy - (dy * y).sum(axis=self.axis, keepdims=True)), {}

@@ -1,17 +1,18 @@
 """The synapse layer: a synapse graph, every unit inhibited by all of its inputs."""
 
 import math
+from typing import Any
 
 import numpy as np
 
-from ..backend import array_module
+from ..backend import Array, BackendLike, DTypeLike, Rng, array_module
 from .base import Layer
 from .synapse_parameters import CONSTANT, PARAMETRISATIONS, initial_beta
 
 
 # Saturation is the purpose of the clipping, and what underflows is 0: neither is worth a warning.
 @np.errstate(over="ignore", under="ignore")
-def synapse_graph_forward(x, v, alpha, beta):
+def synapse_graph_forward(x: Array, v: Array, alpha: Array, beta: Array) -> tuple[Array, Any]:
     """y, cache of SynapseGraph, whose docstring derives both functions."""
     xp = array_module(x)
     q = 1 - beta * v[:, None, :]  # (N, i, j)
@@ -26,7 +27,7 @@ def synapse_graph_forward(x, v, alpha, beta):
 
 
 @np.errstate(over="ignore", under="ignore")
-def synapse_graph_backward(dy, cache):
+def synapse_graph_backward(dy: Array, cache: Any) -> tuple[Array, Array, Array, Array]:
     """dx, dv, dalpha, dbeta of SynapseGraph."""
     x, v, P, R, q, zero, zeros, alpha, beta = cache
     largest = math.sqrt(array_module(q).finfo(q.dtype).max)
@@ -72,9 +73,9 @@ class SynapseGraph(Layer):
     """
 
     def __init__(
-        self, features, inhibitors, parametrisation="free", train_alpha=True,
-        *, rng=None, dtype="float32", backend="numpy",
-    ):  # fmt: skip
+        self, features: int, inhibitors: int, parametrisation: str = "free", train_alpha: bool = True,
+        *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    ) -> None:  # fmt: skip
         config = {"features": features, "inhibitors": inhibitors}
         super().__init__(dtype, backend, **config, parametrisation=parametrisation, train_alpha=train_alpha)
         n, m = self.features, self.inhibitors = self.integer("features"), self.integer("inhibitors")
@@ -87,12 +88,12 @@ class SynapseGraph(Layer):
     graph_forward = staticmethod(synapse_graph_forward)  # synann_np.fast puts faster ones of the same signature here
     graph_backward = staticmethod(synapse_graph_backward)
 
-    def coefficients(self):
+    def coefficients(self) -> tuple[Array, Array]:
         """alpha (n,), beta (n, m)."""
         return tuple(function(raw)[0] for raw, function in self._raw())
 
     @np.errstate(under="ignore")
-    def gradients(self, dalpha, dbeta):
+    def gradients(self, dalpha: Array, dbeta: Array) -> dict[str, Array]:
         """dict of the gradients of params, from those of alpha and beta."""
         (alpha, alpha_of), (beta, beta_of) = self._raw()
         slopes = {self.alpha[0]: (dalpha, alpha_of(alpha)[1]), self.beta[0]: (dbeta, beta_of(beta)[1])}
@@ -103,12 +104,12 @@ class SynapseGraph(Layer):
         arrays = self.params | self.buffers
         return [(arrays[name], function) for name, function in (self.alpha, self.beta)]
 
-    def forward(self, x, v, train=False):
+    def forward(self, x: Array, v: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", self.features)
         self.check_input(v, len(x), self.inhibitors)
         return self.graph_forward(x, v, *self.coefficients())
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         """(dx, dv), grads"""
         self.check_gradient(dy, cache[0].shape)  # x
         dx, dv, dalpha, dbeta = self.graph_backward(dy, cache)
@@ -126,19 +127,19 @@ class Synapse(SynapseGraph):
     """
 
     def __init__(
-        self, features, parametrisation="free", train_alpha=True, zero_diagonal=False,
-        *, rng=None, dtype="float32", backend="numpy",
-    ):  # fmt: skip
+        self, features: int, parametrisation: str = "free", train_alpha: bool = True, zero_diagonal: bool = False,
+        *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    ) -> None:  # fmt: skip
         super().__init__(features, features, parametrisation, train_alpha, rng=rng, dtype=dtype, backend=backend)
         del self.config["inhibitors"]  # no argument of this class
         self.config["zero_diagonal"] = zero_diagonal
         self.zero_diagonal = self.flag("zero_diagonal")
 
-    def coefficients(self):
+    def coefficients(self) -> tuple[Array, Array]:
         alpha, beta = super().coefficients()
         return alpha, self._masked(beta)
 
-    def gradients(self, dalpha, dbeta):
+    def gradients(self, dalpha: Array, dbeta: Array) -> dict[str, Array]:
         return super().gradients(dalpha, self._masked(dbeta))
 
     def _masked(self, beta):
@@ -146,9 +147,9 @@ class Synapse(SynapseGraph):
             return beta
         return beta * (1 - array_module(beta).eye(self.features, dtype=beta.dtype))
 
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         return super().forward(x, x, train)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         (dx, dv), grads = super().backward(dy, cache)
         return dx + dv, grads

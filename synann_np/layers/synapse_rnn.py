@@ -1,11 +1,12 @@
 """The recurrent synapse layer: driven by the input, inhibited by its own past."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..arguments import generator
-from ..backend import array_module
+from ..backend import Array, BackendLike, DTypeLike, Rng, array_module
 from .composed import Composed
 from .initializers import fan_in_uniform
 from .logistic import logistic
@@ -44,15 +45,16 @@ class SynapseRNN(Recurrent, Composed):
     """
 
     def __init__(
-        self, input_size, hidden_size, return_sequences=False, truncate=None, parametrisation="logistic",
-        leak=True, train_alpha=True, *, rng=None, dtype="float32", backend="numpy",
-    ):  # fmt: skip
+        self, input_size: int, hidden_size: int, return_sequences: bool = False, truncate: int | None = None,
+        parametrisation: str = "logistic", leak: bool = True, train_alpha: bool = True,
+        *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    ) -> None:  # fmt: skip
         config = {"parametrisation": parametrisation, "leak": leak, "train_alpha": train_alpha}
         super().__init__(input_size, hidden_size, return_sequences, truncate, dtype, backend, **config)
         self.flag("leak")
         input_size, hidden_size = self.input_size, self.hidden_size
         rng = generator(self, rng)
-        options = {"rng": rng, "dtype": dtype, "backend": backend}
+        options: dict[str, Any] = {"rng": rng, "dtype": dtype, "backend": backend}
         for name, shape in {"weight": (hidden_size, input_size), "bias": (hidden_size,)}.items():
             self.params[name] = self.backend.asarray(fan_in_uniform(rng, shape, input_size), self.dtype)
         self.add_parts({"": SynapseGraph(hidden_size, hidden_size, parametrisation, train_alpha, **options)})
@@ -60,13 +62,13 @@ class SynapseRNN(Recurrent, Composed):
             slowest, fastest = (math.log(g / (1 - g)) for g in LEAKING_RATES)
             self.params["leak_logit"] = self.backend.asarray(rng.uniform(slowest, fastest, hidden_size), self.dtype)
 
-    def leaking_rate(self):
+    def leaking_rate(self) -> tuple[Any, Any]:
         """g (H,) and its derivative by leak_logit; (1.0, 0.0) without a leak."""
         return logistic(self.params["leak_logit"]) if "leak_logit" in self.params else (1.0, 0.0)
 
     # States and gradients that vanish on their way through the steps are 0.
     @np.errstate(under="ignore")
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         x = self.steps_of(x)
         xp = array_module(x)
         graph, (g, _) = self.current_parts()[""], self.leaking_rate()
@@ -83,7 +85,7 @@ class SynapseRNN(Recurrent, Composed):
         return self.output(states), (x, de_du, caches)
 
     @np.errstate(under="ignore")
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         x, de_du, caches = cache
         self.check_output_gradient(dy, x.shape[1], len(x))
         xp, T = array_module(dy), len(x)

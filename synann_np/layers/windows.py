@@ -1,7 +1,11 @@
 """Where pooling windows lie: how many there are, which pixels they see."""
 
+from typing import Any
 
-def window_count(size, kernel_size, stride, padding, dilation=1, ceil_mode=False):
+
+def window_count(
+    size: int, kernel_size: int, stride: int, padding: int, dilation: int = 1, ceil_mode: bool = False
+) -> int:
     """Number of windows along an axis of `size` pixels with `padding` more on both sides, as PyTorch counts them.
 
     ⌊(size + 2 padding − extent) / stride⌋ + 1, where a window reaches over extent = dilation (kernel_size − 1) + 1
@@ -15,13 +19,15 @@ def window_count(size, kernel_size, stride, padding, dilation=1, ceil_mode=False
     return count
 
 
-def border(size, count, kernel_size, stride, padding, dilation=1):
+def border(size: int, count: int, kernel_size: int, stride: int, padding: int, dilation: int = 1) -> tuple[int, int]:
     """Pixels to add before and after an axis, so that all `count` windows are whole."""
     end = (count - 1) * stride + dilation * (kernel_size - 1) + 1
     return padding, max(end - size - padding, 0)
 
 
-def pixels_of_windows(counts, kernel_size, stride, dilation=(1, 1)):
+def pixels_of_windows(
+    counts: tuple[int, ...], kernel_size: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int] = (1, 1)
+) -> Any:
     """Slices that pick pixel (i, j) of every window out of padded images (N, C, H, W), row-major in (i, j)."""
     (h, w), (KH, KW), (SH, SW), (DH, DW) = counts, kernel_size, stride, dilation
     return [
@@ -31,6 +37,6 @@ def pixels_of_windows(counts, kernel_size, stride, dilation=(1, 1)):
     ]
 
 
-def adaptive_windows(size, count):
+def adaptive_windows(size: int, count: int) -> list[slice]:
     """Slices of `count` windows that cover an axis: window k is ⌊k size / count⌋ .. ⌈(k + 1) size / count⌉ − 1."""
     return [slice(k * size // count, -(-(k + 1) * size // count)) for k in range(count)]

@@ -25,9 +25,11 @@ a_ki (y_i − α_i x_i) goes to `unsplit`.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ..backend import Array
 from ..layers import BatchNorm1d, Linear, LogSoftmax, Synapse
 
 
@@ -47,7 +49,7 @@ class UnitShares:
     y: np.ndarray
 
     @property
-    def total(self):
+    def total(self) -> Array:
         """(N, n), the sum of all shares, −log |y|."""
         return self.alpha + self.own + self.inhibition.sum(axis=2)
 
@@ -76,7 +78,7 @@ class ClassShares:
 
 
 @np.errstate(divide="ignore", under="ignore")  # log 0 = −∞ is meant
-def unit_shares(layer, x):
+def unit_shares(layer: Any, x: Array) -> UnitShares:
     """UnitShares of a Synapse (of any parametrisation) for inputs x (N, n), on its backend."""
     alpha, beta, x = (_host(layer, a) for a in (*layer.coefficients(), x))
     z = beta * x[:, None, :]
@@ -87,7 +89,7 @@ def unit_shares(layer, x):
 
 
 @np.errstate(invalid="ignore", over="ignore", under="ignore")
-def class_shares(model, x):
+def class_shares(model: Any, x: Array) -> ClassShares:
     """ClassShares of a model whose top is Synapse, BatchNorm1d, Linear and perhaps a LogSoftmax, as SynaNN's.
 
     Arguments: x: inputs of the model (images normalised), on its backend. The model is used in evaluation mode.
@@ -119,7 +121,7 @@ def class_shares(model, x):
         base += _host(linear, linear.params["bias"])
 
     S = units.inhibition.sum(axis=2)
-    positive = (units.factors > 0).all(axis=2)  # (N, i)
+    positive: Any = (units.factors > 0).all(axis=2)  # (N, i)
     slope = np.where(S == 0, 1, -np.expm1(-S) / np.where(S == 0, 1, S))
     pull = np.where(positive, excited * slope, 0)  # −∂y_i/∂s_ij, averaged over the path
     shares = np.where(positive[:, :, None], units.inhibition, 0)

@@ -1,7 +1,10 @@
 """Convolutional networks whose classifier has a synapse."""
 
+from typing import Any
+
 import numpy as np
 
+from ..backend import BackendLike, DTypeLike
 from ..layers import (
     BatchNorm1d,
     BatchNorm2d,
@@ -20,11 +23,17 @@ from ..layers import (
 from ..sequential import Sequential
 from .in_shape import image_features, number_of_classes
 
-SQUASHES = {"softmax": Softmax, "sigmoid": Sigmoid, "none": None}
+SQUASHES: dict[str, Any] = {"softmax": Softmax, "sigmoid": Sigmoid, "none": None}
 
 
 def SynaNN(
-    seed=5, dtype="float32", backend="numpy", synapse="free", squash="softmax", in_shape=(1, 28, 28), classes=10
+    seed: int = 5,
+    dtype: DTypeLike = "float32",
+    backend: BackendLike = "numpy",
+    synapse: str = "free",
+    squash: str = "softmax",
+    in_shape: tuple[int, ...] = (1, 28, 28),
+    classes: int = 10,
 ) -> Sequential:
     """The network of the seed: a small convolutional network whose classifier is softmax → synapse → batch-norm.
 
@@ -44,8 +53,8 @@ def SynaNN(
         raise ValueError(f"SynaNN: squash {squash!r} with synapse {synapse!r}: expected softmax or sigmoid")
     channels, pixels = image_features("SynaNN", in_shape, (-4, 2, -4, 2))
     rng = np.random.default_rng(seed)
-    options = {"rng": rng, "dtype": dtype, "backend": backend}
-    layers = [  # the shapes are those of images of 28×28
+    options: dict[str, Any] = {"rng": rng, "dtype": dtype, "backend": backend}
+    layers: list[tuple[str, Any]] = [  # the shapes are those of images of 28×28
         ("conv1", Conv2d(channels, 10, 5, **options)),  # (N, 10, 24, 24)
         ("pool1", MaxPool2d(2)),  # (N, 10, 12, 12)
         ("relu1", ReLU()),
@@ -67,7 +76,13 @@ def SynaNN(
     return Sequential([(name, layer) for name, layer in layers if name not in left_out], dtype, backend)
 
 
-def SynaLeNet(seed=5, dtype="float32", backend="numpy", in_shape=(1, 28, 28), classes=10) -> Sequential:
+def SynaLeNet(
+    seed: int = 5,
+    dtype: DTypeLike = "float32",
+    backend: BackendLike = "numpy",
+    in_shape: tuple[int, ...] = (1, 28, 28),
+    classes: int = 10,
+) -> Sequential:
     """SynaNN without its dropout and without the relu in front of the softmax: what `--recipe quick` trains.
 
     Arguments, returns, raises: as SynaNN.
@@ -77,7 +92,13 @@ def SynaLeNet(seed=5, dtype="float32", backend="numpy", in_shape=(1, 28, 28), cl
     return Sequential([(name, layer) for name, layer in layers.items() if name not in left_out], dtype, backend)
 
 
-def SynaCNN(seed=5, dtype="float32", backend="numpy", in_shape=(1, 28, 28), classes=10) -> Sequential:
+def SynaCNN(
+    seed: int = 5,
+    dtype: DTypeLike = "float32",
+    backend: BackendLike = "numpy",
+    in_shape: tuple[int, ...] = (1, 28, 28),
+    classes: int = 10,
+) -> Sequential:
     """Five convolutions with batch-norm, and a classifier of sigmoid → synapse → batch-norm, without dropout.
 
     The pooling windows come early, where the images are large: 8.4 million multiplications an image. A convolution
@@ -87,8 +108,8 @@ def SynaCNN(seed=5, dtype="float32", backend="numpy", in_shape=(1, 28, 28), clas
     """
     channels, pixels = image_features("SynaCNN", in_shape, (-4, 2, -2, -2, 2, -2))
     rng = np.random.default_rng(seed)
-    options = {"rng": rng, "dtype": dtype, "backend": backend}
-    common = {"dtype": dtype, "backend": backend}
+    options: dict[str, Any] = {"rng": rng, "dtype": dtype, "backend": backend}
+    common: dict[str, Any] = {"dtype": dtype, "backend": backend}
     return Sequential(
         [
             ("conv1", Conv2d(channels, 32, 5, **options)),  # (N, 32, 24, 24)

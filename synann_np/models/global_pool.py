@@ -1,6 +1,7 @@
 """The network with which the author of SynaNN reports 99.59 % on MNIST."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def SynaGlobalPool(
     """
     channels, _ = image_features("SynaGlobalPool", in_shape, (-2, -2, -4, -6))
     rng = np.random.default_rng(seed)
-    options = {"rng": rng, "dtype": dtype, "backend": backend}
+    options: dict[str, Any] = {"rng": rng, "dtype": dtype, "backend": backend}
     layers = [
         ("conv1", Conv2d(channels, 28, 3, **options)),  # (N, 28, 26, 26)
         ("relu1", ReLU()),

@@ -1,16 +1,25 @@
 """A perceptron whose classifier has a synapse."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from ..backend import BackendLike, DTypeLike
 from ..layers import BatchNorm1d, Flatten, Linear, LogSoftmax, Softmax, Synapse
 from ..sequential import Sequential
 from .in_shape import number_of_classes, shape_of_example
 
 
 def SynaMLP(
-    seed=5, dtype="float32", backend="numpy", hidden=250, in_shape=(1, 28, 28), classes=10, synapse=Synapse
+    seed: int = 5,
+    dtype: DTypeLike = "float32",
+    backend: BackendLike = "numpy",
+    hidden: int = 250,
+    in_shape: tuple[int, ...] = (1, 28, 28),
+    classes: int = 10,
+    synapse: Callable = Synapse,
 ) -> Sequential:
     """A perceptron with one hidden layer, softmax → synapse → batch-norm.
 
@@ -23,7 +32,7 @@ def SynaMLP(
 
     Raises: ValueError for another shape or number.
     """
-    options = {"rng": np.random.default_rng(seed), "dtype": dtype, "backend": backend}
+    options: dict[str, Any] = {"rng": np.random.default_rng(seed), "dtype": dtype, "backend": backend}
     features = math.prod(shape_of_example("SynaMLP", in_shape))
     layers = [
         ("flatten", Flatten()),  # (N, 784)

@@ -1,5 +1,7 @@
 """One gradient, ∂L/∂w, obtained four times: formula, the formula with numbers, backward, finite difference."""
 
+from typing import Any
+
 import numpy as np
 
 from ..data import normalise
@@ -12,7 +14,7 @@ from .requested import RequestError, finite, one_of, whole
 SHOWN_TERMS = 4
 
 
-def gradients(model, image, label, request):
+def gradients(model: Any, image: np.ndarray, label: Any, request: dict[str, Any]) -> dict[str, Any]:
     """The gradient of the loss of one picture with respect to one parameter, and to one of its elements.
 
     Arguments: model: Sequential. image: (28, 28) uint8. label: the true class. request: dict, may hold "parameter"
@@ -111,7 +113,7 @@ def _numbers(terms):
     return {"terms": shown, "nonzero": int((products != 0).sum()), "sum": float(products.sum())}
 
 
-def label_of(request):
+def label_of(request: dict[str, Any]) -> Any:
     """The true class that the page says, 0..9."""
     if "label" not in request:
         raise RequestError("label: expected the true class of the picture")

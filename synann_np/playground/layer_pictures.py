@@ -1,5 +1,7 @@
 """What the network computes for one picture, layer by layer, as bytes that the page paints."""
 
+from typing import Any
+
 import numpy as np
 
 from ..data import normalise
@@ -10,7 +12,7 @@ SAY_NOTHING = (Dropout, Dropout2d, Flatten, LogSoftmax, Rows)  # in evaluation t
 MOST_TILES = 24  # of the first layer's weights
 
 
-def look_through(model, image):
+def look_through(model: Any, image: np.ndarray) -> dict[str, Any]:
     """The answer to one picture and all that led to it.
 
     Arguments: model: Sequential. image: (28, 28) uint8.
@@ -31,7 +33,7 @@ def look_through(model, image):
     }  # fmt: skip
 
 
-def picture_of(values):
+def picture_of(values: np.ndarray) -> dict[str, Any]:
     """An array of one to three axes as bytes: 128 stands for 0, 1 and 255 for ∓ the largest.
 
     Returns: dict: shape, largest, values (base64).
@@ -45,7 +47,7 @@ def picture_of(values):
     }
 
 
-def first_weights(model):
+def first_weights(model: Any) -> dict[str, Any]:
     """The weights that meet the pixels, as pictures: the filters of a convolution, or what each unit looks for.
 
     Returns: dict as of picture_of with `name` and a shape of (tiles, height, width); at most MOST_TILES of them.

@@ -1,8 +1,10 @@
 """The work of a training run: the package's own loop, with a look at the network now and then."""
 
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +28,10 @@ class CountingModel(Sequential):
     Attributes: confusion: (10, 10), rows are the true classes; of the last evaluation.
     """
 
-    def evaluate(self, images, labels, batch_size):
+    def evaluate(self, images: np.ndarray, labels: np.ndarray, batch_size: int) -> tuple[Any, int]:
         """As train.evaluate."""
-        self.confusion, total = 0, 0.0
+        self.confusion: Any = 0
+        total = 0.0
         for x, targets in batches(images, labels, batch_size, dtype=self.input_dtype):
             log_probs, _ = self.forward(x)
             total += float(nll_loss(log_probs, targets)[0]) * len(targets)
@@ -37,7 +40,7 @@ class CountingModel(Sequential):
 
 
 @np.errstate(all="ignore")  # a loss that is not finite ends the run with advice, which is better than warnings
-def learn(choice, run, data, networks):
+def learn(choice: Any, run: Any, data: Any, networks: Any) -> None:
     """Train to the end, or until run.go_on() says no.
 
     Arguments: choice: TrainingChoice. run: TrainingRun, gets records and says when to stop; its lr is the learning
@@ -75,7 +78,7 @@ def learn(choice, run, data, networks):
         watch.start()
 
 
-def entries(record, runner, look):
+def entries(record: Any, runner: Any, look: Any) -> Iterator[Any]:
     """What the page is told of a record: dicts."""
     common = {"step": record.step, "epoch": record.epoch, "loss": record.loss}
     if isinstance(record, EvalRecord):
@@ -91,12 +94,12 @@ def entries(record, runner, look):
 class Looker:
     """The accuracy on a part of the test set, measured so seldom that it hardly slows the training."""
 
-    def __init__(self, model, average, images, labels):
+    def __init__(self, model: Any, average: Any, images: np.ndarray, labels: np.ndarray) -> None:
         self.model, self.average = model, average
         self.images, self.labels = images[:ESTIMATE_IMAGES], labels[:ESTIMATE_IMAGES].astype("int64")
         self._next = 0.0
 
-    def if_due(self):
+    def if_due(self) -> Any:
         """A share of right answers, or None."""
         began = time.perf_counter()
         if began < self._next:
@@ -111,13 +114,13 @@ class Looker:
 class Stopwatch:
     """Seconds between start and stop, added up."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.seconds, self._began = 0.0, 0.0
 
-    def start(self):
+    def start(self) -> None:
         """Run."""
         self._began = time.perf_counter()
 
-    def stop(self):
+    def stop(self) -> None:
         """Stand still."""
         self.seconds += time.perf_counter() - self._began

@@ -1,6 +1,7 @@
 """The files of the page, read once. No path of a request ever reaches the file system."""
 
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parent / "static"
 TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -11,7 +12,7 @@ NAMES = (
 )  # fmt: skip
 
 
-def page_files(token):
+def page_files(token: Any) -> Any:
     """dict path -> (content type, bytes); "/" is the page, with the token in it that requests must show."""
     files = {f"/{name}": (TYPES[Path(name).suffix], (FOLDER / name).read_bytes()) for name in NAMES}
     kind, page = files.pop("/index.html")

@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None, prog: str = "play") -> int:
     return status_of(prog, play, parser.parse_args(argv))
 
 
-def play(args):
+def play(args: argparse.Namespace) -> None:
     """Serve the page."""
     networks, data_set = Networks(args.model), DataSet(args.data_dir)
     server = _listen(args.port, networks, data_set)

@@ -5,6 +5,7 @@ import json
 import sys
 import traceback
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ..data import DataError
@@ -38,15 +39,15 @@ class RequestHandler(BaseHTTPRequestHandler):
     timeout = 30  # seconds that a connection may be silent
     server_version, sys_version = "synann", ""
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         """A file of the page, or the stream of news."""
         self._answer(self._get)
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         """One of ROUTES."""
         self._answer(self._post)
 
-    def log_message(self, *arguments):
+    def log_message(self, *arguments: Any) -> None:
         """Requests are not printed."""
 
     def _answer(self, method):

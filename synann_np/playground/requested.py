@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import math
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ class RequestError(ValueError):
     """The request cannot be answered as it is; the message says what was expected."""
 
 
-def json_object(body):
+def json_object(body: bytes) -> Any:
     """dict from the bytes of a request."""
     try:
         value = json.loads(body or b"{}")
@@ -25,7 +26,7 @@ def json_object(body):
     return value
 
 
-def number(request, name, low, high, default=None):
+def number(request: dict[str, Any], name: str, low: float, high: float, default: Any = None) -> float:
     """A finite float in low..high."""
     value = request.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
@@ -33,7 +34,7 @@ def number(request, name, low, high, default=None):
     return float(value)
 
 
-def whole(request, name, low, high, default=None):
+def whole(request: dict[str, Any], name: str, low: int, high: int, default: Any = None) -> int:
     """An int in low..high."""
     value = number(request, name, low, high, default)
     if value != math.floor(value):
@@ -41,7 +42,7 @@ def whole(request, name, low, high, default=None):
     return int(value)
 
 
-def one_of(request, name, choices, default=None):
+def one_of(request: dict[str, Any], name: str, choices: Any, default: Any = None) -> Any:
     """A text out of a set of choices."""
     value = request.get(name, default)
     if not isinstance(value, str) or value not in choices:
@@ -49,7 +50,7 @@ def one_of(request, name, choices, default=None):
     return value
 
 
-def switch(request, name, default):
+def switch(request: dict[str, Any], name: str, default: Any) -> bool:
     """True or false."""
     value = request.get(name, default)
     if not isinstance(value, bool):
@@ -57,7 +58,7 @@ def switch(request, name, default):
     return value
 
 
-def pixels(request):
+def pixels(request: dict[str, Any]) -> np.ndarray:
     """(28, 28) uint8 from the base64 text under "pixels"."""
     try:
         values = base64.b64decode(request.get("pixels", ""), validate=True)
@@ -68,12 +69,12 @@ def pixels(request):
     return np.frombuffer(values, np.uint8).reshape(SIDE, SIDE)
 
 
-def to_base64(values):
+def to_base64(values: np.ndarray) -> str:
     """Text from a uint8 array."""
     return base64.b64encode(values.tobytes()).decode()
 
 
-def finite(values):
+def finite(values: np.ndarray) -> Any:
     """An array as nested lists for JSON: float64, with None where it is infinite or NaN."""
-    values = np.asarray(values, "float64")
-    return np.where(np.isfinite(values), values, None).tolist()
+    values, nothing = np.asarray(values, "float64"), np.array(None)
+    return np.where(np.isfinite(values), values, nothing).tolist()

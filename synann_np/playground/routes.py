@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ PHOTO = 12_000_000
 NETWORK = ("shipped", "trained")
 
 
-def draw(server, body, network):
+def draw(server: Any, body: bytes, network: Any) -> Any:
     """A drawing, PAD × PAD bytes of ink: what the network sees in it, layer by layer."""
     if len(body) != PAD * PAD:
         raise RequestError(f"expected {PAD * PAD} bytes, got {len(body)}")
@@ -30,7 +31,7 @@ def draw(server, body, network):
     return _look(server, drawing_to_mnist(ink), network)
 
 
-def photo(server, body, network):
+def photo(server: Any, body: bytes, network: Any) -> Any:
     """A PNG or JPEG file: as a drawing."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "This picture"
@@ -42,19 +43,19 @@ def photo(server, body, network):
     return _look(server, image, network)
 
 
-def picture(server, body, network):
+def picture(server: Any, body: bytes, network: Any) -> Any:
     """A picture of 28×28 that the page has: as a drawing."""
     return _look(server, pixels(json_object(body)), network)
 
 
-def test_image(server, body, network):
+def test_image(server: Any, body: bytes, network: Any) -> Any:
     """An image of the test set by number: as a drawing, and its label."""
     index = whole(json_object(body), "index", 0, 10**9)
     image, label = server.data_set.test_image(index)
     return _look(server, image, network) | {"label": label, "index": index}
 
 
-def mistakes(server, body, network):
+def mistakes(server: Any, body: bytes, network: Any) -> dict[str, Any]:
     """The numbers of the test images of which the network is most sure and wrong, worst first."""
     _, _, images, labels = server.data_set.arrays()
     with server.networks.use(network) as model:
@@ -62,21 +63,21 @@ def mistakes(server, body, network):
     return {"indices": worst_mistakes(labels, found).tolist()}
 
 
-def shares(server, body, network):
+def shares(server: Any, body: bytes, network: Any) -> Any:
     """See shares.py."""
     request = json_object(body)
     with server.networks.use(network) as model:
         return explain(model, pixels(request), request)
 
 
-def gradient(server, body, network):
+def gradient(server: Any, body: bytes, network: Any) -> Any:
     """See gradient_views.py."""
     request = json_object(body)
     with server.networks.use(network) as model:
         return gradients(model, pixels(request), label_of(request), request)
 
 
-def train(server, body, network):
+def train(server: Any, body: bytes, network: Any) -> dict[str, Any]:
     """Start, pause, continue, stop or reset the training, or change its learning rate."""
     request = json_object(body)
     action = one_of(request, "action", ("start", "pause", "continue", "stop", "reset", "learning-rate"))
@@ -90,7 +91,7 @@ def train(server, body, network):
     return {}
 
 
-def about(server, body, network):
+def about(server: Any, body: bytes, network: Any) -> dict[str, Any]:
     """What the page fills its form with."""
     return {"recipes": recipes_for_page()}
 

@@ -9,6 +9,7 @@ import secrets
 import sys
 import threading
 from http.server import ThreadingHTTPServer
+from typing import Any
 
 from .page_files import page_files
 from .request_handler import RequestHandler
@@ -30,7 +31,7 @@ class PlaygroundServer(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 32
 
-    def __init__(self, port, networks, data_set, training):
+    def __init__(self, port: int, networks: Any, data_set: Any, training: Any) -> None:
         self.networks, self.data_set, self.training = networks, data_set, training
         self.token = secrets.token_urlsafe(24)
         self.files = page_files(self.token)
@@ -41,26 +42,26 @@ class PlaygroundServer(ThreadingHTTPServer):
         self.hosts = {f"{name}:{self.server_port}" for name in names} | set(names if self.server_port == 80 else ())
         self.address = f"http://127.0.0.1:{self.server_port}/"
 
-    def process_request(self, request, client_address):
+    def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own; connections beyond MOST_CONNECTIONS are closed at once."""
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
-    def process_request_thread(self, request, client_address):
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         """The thread's work."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
-    def handle_error(self, request, client_address):
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke off is not worth a traceback."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
-    def server_close(self):
+    def server_close(self) -> None:
         """Close the port, and end the streams of news."""
         self.closing.set()
         super().server_close()

@@ -1,5 +1,7 @@
 """Why this class? The exact shares of mathematics/explain.py, as values for the page."""
 
+from typing import Any
+
 import numpy as np
 
 from ..data import normalise
@@ -7,7 +9,7 @@ from ..mathematics.explain import class_shares
 from .requested import finite, whole
 
 
-def explain(model, image, request):
+def explain(model: Any, image: np.ndarray, request: dict[str, Any]) -> dict[str, Any]:
     """The shares of all classes, and in detail those of one class and one unit.
 
     Arguments: model: Sequential with a synapse on top. image: (28, 28) uint8. request: dict, may hold "class" and

@@ -1,5 +1,7 @@
 """The synapse as a surface, and the flip circuit step by step, as values for the page."""
 
+from typing import Any
+
 import numpy as np
 
 from ..mathematics.circuit import CircuitSimulator, flip, flip_fixed_points
@@ -12,7 +14,7 @@ HIGHEST_SURPRISAL = 5.0
 MOST_STEPS = 200
 
 
-def surface(request):
+def surface(request: dict[str, Any]) -> dict[str, Any]:
     """S or its surprisal over a square, and at one point: value, gradient, and how the surprisal adds up."""
     alpha, beta = number(request, "alpha", 0.01, 1), number(request, "beta", 0, 1)
     x, y = number(request, "x", 0, 1), number(request, "y", 0, 1)
@@ -36,7 +38,7 @@ def surface(request):
     }  # fmt: skip
 
 
-def flip_steps(request):
+def flip_steps(request: dict[str, Any]) -> dict[str, Any]:
     """The flip circuit: the states of so many steps from a state (x, y), that one included, and its fixed points.
 
     With α > 1 it may leave the unit square, where states are no probabilities: there the list ends.

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..layers import Synapse
 from ..models import MODELS
@@ -38,16 +39,17 @@ class TrainingChoice:
     seed: int
     lr: float
 
-    def build(self):
+    def build(self) -> Any:
         """A new model, a Sequential. Two of one choice have equal weights."""
         name = "tanh_rnn" if self.model == "rnn" and not self.synapse else self.model
-        model = MODELS[name](self.seed)
+        build: Any = MODELS[name]
+        model = build(self.seed)
         if self.synapse:
             return model
         kept = [(name, layer) for name, layer in model.layers.items() if not isinstance(layer, Synapse)]
         return Sequential(kept, model.dtype, model.backend)
 
-    def parts(self, model, count):
+    def parts(self, model: Any, count: Any) -> tuple[Any, Any, Any]:
         """Optimiser, TrainingTools and batch size for training `model` on `count` images."""
         words = {"recipe": self.recipe, "model": self.model, "epochs": self.epochs, "seed": self.seed, "lr": self.lr}
         settings = parse_arguments([f"--{name}={value}" for name, value in words.items()], "")
@@ -56,7 +58,7 @@ class TrainingChoice:
         return make_optimizer(settings), tools, settings.batch_size
 
 
-def read_choice(request):
+def read_choice(request: dict[str, Any]) -> TrainingChoice:
     """TrainingChoice from a JSON object; what is not given is the recipe's. Raises: RequestError."""
     recipe = one_of(request, "recipe", RECIPES, "quick")
     settings = read_recipe(recipe)[1]
@@ -70,7 +72,7 @@ def read_choice(request):
     )
 
 
-def recipes_for_page():
+def recipes_for_page() -> list[Any]:
     """What the page needs to fill in its form: a list of the recipes with their settings."""
     choices = [(read_choice({"recipe": name}), text) for name, text in RECIPES.items()]
     return [vars(replace(choice)) | {"about": text} for choice, text in choices]

@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 from .learning import learn
 from .run_log import RunLog
@@ -24,14 +25,15 @@ class TrainingRun:
     Arguments: networks: Networks, gets the weights as they are learned. data_set: DataSet.
     """
 
-    def __init__(self, networks, data_set, unwatched_seconds=UNWATCHED_SECONDS):
+    def __init__(self, networks: Any, data_set: Any, unwatched_seconds: Any = UNWATCHED_SECONDS) -> None:
         self.networks, self.data_set, self.unwatched_seconds = networks, data_set, unwatched_seconds
         self._changed = threading.Condition()  # guards everything below
-        self._thread, self._watched, self._log = None, 0.0, RunLog()
+        self._thread: threading.Thread | None = None
+        self._watched, self._log = 0.0, RunLog()
         with self._changed:
             self._begin("idle", None)
 
-    def start(self, choice):
+    def start(self, choice: Any) -> None:
         """Begin a run. Raises: Busy if one is active."""
         self._wait_for_end()
         with self._changed:
@@ -41,21 +43,21 @@ class TrainingRun:
             self._thread = threading.Thread(target=self._work, args=(choice,), daemon=True)
             self._thread.start()
 
-    def pause(self):
+    def pause(self) -> None:
         """Hold a running training after its present steps."""
         self._switch("running", "paused")
 
-    def resume(self):
+    def resume(self) -> None:
         """Continue a paused training."""
         self._switch("paused", "running")
 
-    def stop(self):
+    def stop(self) -> None:
         """End the run; its weights stay in use. Without an active run nothing happens."""
         with self._changed:
             if self._state in ACTIVE:
                 self._set("stopped")
 
-    def reset(self):
+    def reset(self) -> None:
         """End the run and forget its weights and curves."""
         self.stop()
         self._wait_for_end()
@@ -66,13 +68,13 @@ class TrainingRun:
             self._log.history.clear()
             self._begin("idle", None)
 
-    def close(self):
+    def close(self) -> None:
         """End the run because the program ends; waits for it half a second at most."""
         self.stop()
         with suppress(Busy):
             self._wait_for_end(0.5)
 
-    def set_learning_rate(self, lr):
+    def set_learning_rate(self, lr: float) -> Any:
         """The highest rate of the schedule, from the next step on. Raises: Busy without an active run."""
         with self._changed:
             if self._state not in ACTIVE:
@@ -80,7 +82,7 @@ class TrainingRun:
             self.lr = lr
             self._set(self._state, self._message)
 
-    def news(self, run=0, version=0, timeout=2.0):
+    def news(self, run: int = 0, version: int = 0, timeout: float = 2.0) -> dict[str, Any]:
         """What is new, as a dict of JSON values; waits for it at most `timeout` seconds.
 
         Arguments: run, version: of the last news that the page got.
@@ -98,7 +100,7 @@ class TrainingRun:
 
     # Called by the thread that trains.
 
-    def ready(self):
+    def ready(self) -> bool:
         """The preparations are done. Returns: whether to begin."""
         with self._changed:
             if self._state == "preparing":
@@ -106,13 +108,13 @@ class TrainingRun:
                 self._set("running")
             return self._state == "running"
 
-    def note(self, record, latest):
+    def note(self, record: Any, latest: Any) -> None:
         """Tell the page of a record; see RunLog."""
         with self._changed:
             self._log.add(record, latest)
             self._changed.notify_all()
 
-    def go_on(self, seconds):
+    def go_on(self, seconds: float) -> bool:
         """Whether to train on after `seconds` of training; waits while paused."""
         with self._changed:
             self._seconds = seconds

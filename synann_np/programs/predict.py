@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "predict") -> int | None
 def predict(args: argparse.Namespace, prog: str) -> Array:
     """Print a line for each photograph. Returns: 2 if any could not be read."""
     model = load(args.model or MODEL, args.backend)
-    paths, bad = [], []
+    paths: list[Path] = []
+    bad: list[Exception] = []
     for name in args.images:
         try:
             paths += find_photos([name])

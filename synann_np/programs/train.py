@@ -7,10 +7,13 @@ synann train --recipe seed            the published run
 synann train --resume runs/mine       continue a run that was stopped or killed
 """
 
+import argparse
 import math
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +41,7 @@ from .runs.stop_signals import StopSignals
 from .standard_streams import UNREAD, stay_when_unread, take_failure
 
 
-def main(argv=None, prog="train_mnist"):
+def main(argv: Sequence[str] | None = None, prog: str = "train_mnist") -> Any:
     """The program. Returns: its exit status."""
     argv = sys.argv[1:] if argv is None else argv
     args = parse_arguments(argv, __doc__, prog)
@@ -50,7 +53,7 @@ def main(argv=None, prog="train_mnist"):
         return status or (UNREAD if unread else 0)
 
 
-def train(args, prog, comm):
+def train(args: argparse.Namespace, prog: str, comm: Any) -> Any:
     """Train as the arguments say, on this rank. Returns: the exit status, on rank 0."""
     require_tensorboard(args.tensorboard)
     backend = get_backend(args.backend)
@@ -96,7 +99,7 @@ def train(args, prog, comm):
             print(f"Resumed {folder.path} after {saver.finished} epochs and {saver.step} steps")
             if saver.finished >= args.epochs:
                 print(f"The run is finished: --epochs {saver.finished + 1} or more would train on")
-        versions = {"synann_np": __version__, "numpy": np.__version__, "backend": backend.name}
+        versions: dict[str, Any] = {"synann_np": __version__, "numpy": np.__version__, "backend": backend.name}
         versions["C compiler"] = compiler
         # First of all files: a run that is killed is continued with its own settings.
         write_atomically(folder.settings, to_json(args, **versions).encode())

@@ -17,6 +17,7 @@ individual risk", Biometrics 45 (1989), 1125-1138.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,11 @@ def apportion(names: tuple[str, ...], contributions: np.ndarray, probability: np
 
 
 def attributable_fractions(
-    probability: Callable[[np.ndarray], np.ndarray], X: np.ndarray, weight: np.ndarray, columns: Sequence[str], factors
+    probability: Callable[[np.ndarray], np.ndarray],
+    X: np.ndarray,
+    weight: np.ndarray,
+    columns: Sequence[str],
+    factors: Any,
 ) -> NamedArray:
     """Σ w (p − p without) / Σ w p for each factor; where that is negative, the prevented Σ w (p without − p) / Σ w p
     without.

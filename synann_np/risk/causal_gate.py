@@ -1,6 +1,7 @@
 """CausalGate: which cause did it? A scikit-learn classifier for independent causes, preventers and rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -16,6 +17,7 @@ from .named_array import NamedArray
 from .people import binary_columns, check_exposure, check_not_negative, column_means, read_people
 from .scale_check import ScaleCheck, check_scale
 from .specification import LEAK, read_specification
+from .terms import Terms
 
 
 class CausalGate(ClassifierMixin, BaseEstimator):
@@ -57,7 +59,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         pies: Sequence = (),
         prior: float = 1.0,
         uncertain: Iterable[str | int] = (),
-    ):
+    ) -> None:
         self.causes = causes
         self.preventers = preventers
         self.pies = pies
@@ -72,7 +74,9 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def fit(self, X, y, sample_weight=None, exposure=None, sampling=None) -> "CausalGate":
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, exposure: Any = None, sampling: Any = None
+    ) -> "CausalGate":
         """Estimate leak_ and beta_.
 
         Arguments:
@@ -97,12 +101,12 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         self.log_likelihood_ = people.sampling_constant - fit.likelihood.data_loss(fit.theta)[0]
         return self
 
-    def predict_proba(self, X, exposure=None) -> np.ndarray:
+    def predict_proba(self, X: Any, exposure: Any = None) -> np.ndarray:
         """(N, 2), probabilities of classes_[0] and classes_[1]. X, exposure: as in fit."""
         p = np.exp(-self._surprisal(*self._read(X, exposure)))
         return np.stack([1 - p, p], axis=1)
 
-    def predict(self, X, exposure=None) -> np.ndarray:
+    def predict(self, X: Any, exposure: Any = None) -> np.ndarray:
         """(N,), the more probable class."""
         happens = self.predict_proba(X, exposure)[:, 1] > 0.5
         return self.classes_[happens.astype(int)]
@@ -123,7 +127,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         rows = Rows(*terms, people.exposure, people.weight, True)
         return self._fit.interval(place, level, information(rows, self._fit.theta, people.ratio))
 
-    def explain(self, X, exposure=None) -> Explanation:
+    def explain(self, X: Any, exposure: Any = None) -> Explanation:
         """Whose doing was the event, person by person, supposing that it happened: see Explanation."""
         X, exposure = self._read(X, exposure)
         causes, _ = self._terms(X, exposure)
@@ -131,7 +135,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         shares = np.c_[exposure * (lam[0] if self.leak_ else 0), causes.contributions(lam[1:])]
         return apportion((LEAK, *map(str, self._specification.causes)), shares, np.exp(-self._surprisal(X, exposure)))
 
-    def attributable_fraction(self, X=None, sample_weight=None, exposure=None) -> NamedArray:
+    def attributable_fraction(self, X: Any = None, sample_weight: Any = None, exposure: Any = None) -> NamedArray:
         """What part of the events in a population is due to each factor, by name; of a preventer, what part of the
         events that there would be without it, it prevents.
 
@@ -155,7 +159,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
 
         return attributable_fractions(probability, X, weight, people.columns, self._specification.factors)
 
-    def odds_ratio(self, a, b) -> float:
+    def odds_ratio(self, a: Any, b: Any) -> float:
         """odds(a) / odds(b) of two people, each a row of X or a dict name -> value, with 0 for what it does not name.
 
         The swap equation: the odds of an event of surprisal u are e^−u / (1 − e^−u) = n(u), so the ratio is
@@ -167,7 +171,9 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(n[0] / n[1])
 
-    def scale_check(self, X, y, sample_weight=None, exposure=None, sampling=None) -> ScaleCheck:
+    def scale_check(
+        self, X: Any, y: Any, sample_weight: Any = None, exposure: Any = None, sampling: Any = None
+    ) -> ScaleCheck:
         """Compare the maximum likelihood of this gate and of a logistic regression with the same terms on (X, y)."""
         check_is_fitted(self)
         people = read_people(clone(self), X, y, sample_weight, exposure, sampling)
@@ -182,7 +188,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
             self._specification.causes, self._specification.preventers, self.leak_, dict(self.beta_.items())
         )
 
-    def _terms(self, X, exposure):
+    def _terms(self, X, exposure) -> tuple[Terms, Terms]:
         """The Terms of causes and of preventers."""
         return self._specification.build(X, self.means_, self.binary_, exposure)
 

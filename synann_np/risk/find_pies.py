@@ -1,6 +1,7 @@
 """find_pies: the rules that bring about an event, found in 0/1 data."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_random_state
@@ -48,7 +49,13 @@ class Pies:
 
 
 def find_pies(
-    X, y, order: int = 3, sample_weight=None, shuffles: int = 39, level: float = 0.05, random_state=0
+    X: Any,
+    y: Any,
+    order: int = 3,
+    sample_weight: Any = None,
+    shuffles: int = 39,
+    level: float = 0.05,
+    random_state: Any = 0,
 ) -> Pies:
     """Search for sufficient causes: rules of up to `order` factors, each present or absent, that bring about y.
 
@@ -75,7 +82,8 @@ def find_pies(
         raise ValueError(f"find_pies: expected an order of 1 to 4, got {order}")
     gate = CausalGate(causes=(), prior=0).fit(X, y, sample_weight)
     people = gate.training_people_
-    for name, known in zip(people.columns, np.isin(people.X, (0, 1)).all(axis=0), strict=True):
+    binary: Any = np.isin(people.X, (0, 1)).all(axis=0)
+    for name, known in zip(people.columns, binary, strict=True):
         if not known:
             raise ValueError(f"find_pies: expected 0 and 1 in {name!r}: choose a threshold, or drop what is missing")
     search = RuleSearch(people, order)

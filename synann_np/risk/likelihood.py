@@ -38,6 +38,7 @@ preventers, where n(u) = 1 / n(s), the information in s is w n(s): the loop of t
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,17 @@ class Likelihood:
         ratio: r = f₁/f₀ > 0.
     """
 
-    def __init__(self, causes, preventers, y, weight, exposure, prior=0.0, leak_prior=0.0, ratio=1.0):
+    def __init__(
+        self,
+        causes: Terms,
+        preventers: Terms,
+        y: np.ndarray,
+        weight: np.ndarray,
+        exposure: np.ndarray,
+        prior: float = 0.0,
+        leak_prior: float = 0.0,
+        ratio: float = 1.0,
+    ) -> None:
         M, K = causes.doses.shape[1], preventers.doses.shape[1]
         self.ratio, self.prior, self.leak_prior = ratio, float(prior), leak_prior
         self.rate = weight[y].sum() / weight.sum()
@@ -111,7 +122,7 @@ class Likelihood:
         loss, gradient = float(self.linear @ theta), self.linear.copy()
         for rows in self.rows:
             _, n, u = rows.surprisals(theta)
-            n_u = None if rows.event else bose_einstein(u)
+            n_u: Any = None if rows.event else bose_einstein(u)
             loss += float(rows.weight @ (u if rows.event else np.log1p(n_u)))
             du = rows.weight if rows.event else -rows.weight * n_u
             if self.ratio != 1:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -30,7 +31,7 @@ class People:
         return float(np.log(self.ratio) * self.weight[self.y].sum())
 
 
-def read_people(estimator, X, y, sample_weight, exposure, sampling) -> People:
+def read_people(estimator: Any, X: Any, y: Any, sample_weight: Any, exposure: Any, sampling: Any) -> People:
     """People from the arguments of fit; sets n_features_in_ and feature_names_in_ of the estimator.
 
     Raises: ValueError.
@@ -67,7 +68,7 @@ def check_not_negative(X: np.ndarray, columns: Sequence[str]) -> None:
         raise ValueError(f"Negative values in data passed to CausalGate: {name!r}; 0 must mean that a factor is absent")
 
 
-def check_exposure(exposure, length: int) -> np.ndarray:
+def check_exposure(exposure: Any, length: int) -> np.ndarray:
     """(N,) float64; 1 where None was given. Raises: ValueError unless positive, finite and of the right length."""
     if exposure is None:
         return np.ones(length)
@@ -77,7 +78,7 @@ def check_exposure(exposure, length: int) -> np.ndarray:
     return exposure
 
 
-def column_names(estimator) -> tuple[str, ...]:
+def column_names(estimator: Any) -> tuple[str, ...]:
     """The names of a fitted estimator's columns, or x0, x1, ..."""
     names = getattr(estimator, "feature_names_in_", None)
     return tuple(f"x{j}" for j in range(estimator.n_features_in_)) if names is None else tuple(map(str, names))
@@ -86,7 +87,7 @@ def column_names(estimator) -> tuple[str, ...]:
 def column_means(X: np.ndarray, weight: np.ndarray, columns: Sequence[str]) -> np.ndarray:
     """(D,), the mean of the known values of each column. Raises: ValueError for a column without any."""
     means = weight @ X / weight.sum()
-    for j in np.flatnonzero(np.isnan(means)):
+    for j in np.flatnonzero(np.isnan(means)).tolist():
         known = ~np.isnan(X[:, j])
         if not known.any():
             raise ValueError(f"CausalGate: {columns[j]!r} is missing for everybody: leave it out")

@@ -55,8 +55,10 @@ def parse_rule(literals: Rule | Iterable[str | int], columns: Sequence[str]) -> 
         raise ValueError(f"CausalGate: a pie is a tuple of names, got the string {literals!r}")
     parsed = []
     for literal in literals:
-        absent = isinstance(literal, str) and literal not in columns and literal.startswith(NOT)
-        name = column_name(literal.removeprefix(NOT) if absent else literal, columns, "factor of a pie")
+        name, absent = literal, False
+        if isinstance(literal, str) and literal not in columns and literal.startswith(NOT):
+            name, absent = literal.removeprefix(NOT), True
+        name = column_name(name, columns, "factor of a pie")
         parsed.append((name, not absent))
     rule = Rule(tuple(parsed))
     if not parsed or len(set(rule.names)) < len(parsed):

@@ -1,9 +1,10 @@
 """All rules of up to so many literals, and the gain in likelihood that each would bring, in one pass over the data."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ class Candidate:
     literals: tuple[tuple[int, bool], ...]
     gain: float
 
-    def rule(self, columns) -> Rule:
+    def rule(self, columns: Sequence[str]) -> Rule:
         """With the names of the columns."""
         return Rule(tuple((columns[j], present) for j, present in self.literals))
 
@@ -46,7 +47,7 @@ class Candidates:
     simpler one. Memory: R bytes a rule.
     """
 
-    def __init__(self, X: np.ndarray, order: int):
+    def __init__(self, X: np.ndarray, order: int) -> None:
         literals = {(j, present): X[:, j] == present for j in range(X.shape[1]) for present in (True, False)}
         seen, self.literals, holds = set(), [], []
         for candidate in candidates(X.shape[1], order):
@@ -74,7 +75,7 @@ class Candidates:
         blocks = [self.holds[k : k + CHUNK] @ worth for k in range(0, len(self.holds), CHUNK)]
         return np.concatenate(blocks).max(axis=1, initial=0) if blocks else np.empty(0)
 
-    def best(self, s, events, others, penalties: np.ndarray, count: int) -> list[Candidate]:
+    def best(self, s: np.ndarray, events: Any, others: Any, penalties: np.ndarray, count: int) -> list[Candidate]:
         """The `count` candidates of the largest 2 gain − penalty; penalties (C,)."""
         gains = self.gains(s, events, others)
         order = np.argsort(penalties - 2 * gains, kind="stable")[:count]

@@ -1,5 +1,7 @@
 """The search behind find_pies: greedy, with exchange, by the extended BIC."""
 
+from typing import Any
+
 import numpy as np
 
 from .likelihood import Likelihood
@@ -18,7 +20,7 @@ class RuleSearch:
     A set of rules is a tuple of rules, a rule a tuple of (column, present).
     """
 
-    def __init__(self, people: People, order: int):
+    def __init__(self, people: People, order: int) -> None:
         self.patterns, self.place = np.unique(people.X > 0.5, axis=0, return_inverse=True)
         self.weight, self.y = people.weight, people.y
         self.events, self.others = self._counts(people.y)
@@ -27,7 +29,7 @@ class RuleSearch:
         price = {size: 2 * np.log(candidate_count(columns, size)) for size in range(1, min(order, columns) + 1)}
         self.price = {size: np.log(people.weight.sum()) + more for size, more in price.items()}
         self.penalties = np.array([self.price[len(rule)] for rule in self.candidates.literals])
-        self._fits = {}
+        self._fits: dict[Any, Any] = {}
 
     def _counts(self, y):
         """People of every pattern with and without the event."""

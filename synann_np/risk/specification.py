@@ -1,6 +1,7 @@
 """Which columns are causes, which are preventers, which act together: the arguments of a gate, resolved and checked."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class Specification:
                 )
 
 
-def read_specification(gate, columns: tuple[str, ...]) -> Specification:
+def read_specification(gate: Any, columns: tuple[str, ...]) -> Specification:
     """The Specification of a CausalGate's arguments for data with these columns.
 
     Raises: ValueError for an unknown column, and for a term named twice, or "leak".

@@ -6,14 +6,16 @@ import re
 import secrets
 import stat
 from contextlib import suppress
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from .regular_file import regular_file
 
 LONGEST_NAME = 80  # bytes of a file's name that its temporary file repeats: a name may have 255
 
 
-def write_atomically(path, content):
+def write_atomically(path: str | PathLike, content: Any) -> None:
     """Replace a file in one step: whoever reads, and whatever is killed when, sees the old content or the new.
 
     The content goes to a temporary file in the same folder, to the disk (fsync), then under its name. The folder is
@@ -44,7 +46,7 @@ def write_atomically(path, content):
     _sync_folder(path.parent)
 
 
-def remove_leftovers(path):
+def remove_leftovers(path: str | PathLike) -> None:
     """Remove the temporary files of writers of `path` that were killed. Call it only where nobody else writes."""
     path = Path(path)
     temporary = re.compile(re.escape(_beginning(path)) + "([0-9]+|[0-9a-f]{16})")

@@ -13,10 +13,13 @@ There is no generator to save: order of the examples and dropout masks are funct
 import hashlib
 import json
 from dataclasses import dataclass
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
-from ..backend import get_backend
+from ..backend import BackendLike, get_backend
+from ..sequential import Sequential
 from ..version import __version__
 from .atomic_file import write_atomically
 from .model_builder import build, build_without_memory, most_parts
@@ -51,14 +54,16 @@ class Checkpoint:
     optimizer_arrays: dict
     training: dict
 
-    def build(self, backend="numpy"):
+    def build(self, backend: BackendLike = "numpy") -> Sequential:
         """The model, a Sequential on that backend, with the saved weights."""
         model = build(self.config, backend, most_parts(len(self.state)))
         model.load_state_dict(self.state)
         return model
 
 
-def save(path, model, optimizer=None, training=None, average=None):
+def save(
+    path: str | PathLike, model: Any, optimizer: Any = None, training: dict[str, Any] | None = None, average: Any = None
+) -> None:
     """Write a model, and what is needed to train on, into one file, replaced in one step.
 
     Arguments:
@@ -74,7 +79,7 @@ def save(path, model, optimizer=None, training=None, average=None):
     write_atomically(path, to_bytes(model, optimizer, training, average))
 
 
-def to_bytes(model, optimizer=None, training=None, average=None):
+def to_bytes(model: Any, optimizer: Any = None, training: dict[str, Any] | None = None, average: Any = None) -> bytes:
     """The content of the file that `save` writes. Arguments and errors as there."""
     model = getattr(model, "plain", model)  # compiled layers share the arrays of the plain ones
     texts = {
@@ -97,7 +102,7 @@ def to_bytes(model, optimizer=None, training=None, average=None):
     return encode(tensors, texts)
 
 
-def load(path, backend="numpy"):
+def load(path: str | PathLike, backend: BackendLike = "numpy") -> Sequential:
     """The model of a file, rebuilt from the file alone.
 
     Arguments:
@@ -112,7 +117,7 @@ def load(path, backend="numpy"):
     return read_checkpoint(path).build(get_backend(backend))
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: str | PathLike) -> Checkpoint:
     """Read and check a file: format, version, checksum, and that the arrays fit the configuration.
 
     Returns: Checkpoint. Raises: CheckpointError, as load.
@@ -120,7 +125,7 @@ def read_checkpoint(path):
     return check_content(*read(path), path)
 
 
-def check_content(tensors, texts, path):
+def check_content(tensors: dict[str, np.ndarray], texts: dict[str, str], path: str | PathLike) -> Checkpoint:
     """The Checkpoint of what `safetensors_file.read` gave; path: what errors call the file. Raises: CheckpointError."""
     if texts.get("format") != FORMAT:
         raise CheckpointError(
@@ -142,8 +147,8 @@ def check_content(tensors, texts, path):
         if not all(isinstance(part, dict) for part in parts.values()):
             raise CheckpointError("model, average, optimizer or training is no JSON object")
         own = [name for name in tensors if not name.startswith((OPTIMIZER, WEIGHTS))]
-        expected = build_without_memory(parts["model"], most_parts(len(own)))
-        expected = expected.params | expected.buffers
+        empty = build_without_memory(parts["model"], most_parts(len(own)))
+        expected = empty.params | empty.buffers
     except Exception as error:  # JSON of any depth and numbers of any length: whatever is raised, the file is to blame
         raise CheckpointError(f"{path}: {in_one_line(error, 300)}; {OTHER_FILE}") from error
     weights, rest = _take_out(tensors, WEIGHTS), _take_out(tensors, OPTIMIZER)

@@ -1,14 +1,16 @@
 """Which classes a file may name: the layers of the package, and those that a user has registered."""
 
+from typing import Any
+
 from .. import layers
 from ..sequential import Sequential
 
 OWN = "own."  # begins the kind of a user's layer in a file; the package's layers have no dot, now and in future
 OF_TWO_INPUTS = {"SynapseGraph"}  # cannot stand in a Sequential
-_registered = {}
+_registered: dict[str, type] = {}
 
 
-def register_layer(cls=None, *, name=None):
+def register_layer(cls=None, *, name: Any = None) -> Any:
     """Let models with layers of a class of yours be saved and loaded.
 
         @register_layer
@@ -46,7 +48,7 @@ def register_layer(cls=None, *, name=None):
     return cls
 
 
-def class_of(kind):
+def class_of(kind: Any) -> type | None:
     """The class that a file calls so, None if there is none."""
     if not isinstance(kind, str):
         return None
@@ -56,7 +58,7 @@ def class_of(kind):
     return getattr(layers, kind) if usable else None
 
 
-def kind_of(layer):
+def kind_of(layer: Any) -> str:
     """What a file calls the class of a layer. Raises: TypeError if it could not be found again."""
     cls = type(layer)
     if cls is Sequential:

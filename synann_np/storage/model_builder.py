@@ -2,9 +2,11 @@
 
 import inspect
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from ..backend import BackendLike
 from ..layers import Layer
 from ..sequential import Sequential
 from .layer_registry import OWN, class_of
@@ -15,7 +17,7 @@ from .shapes_only import NoRandom, ShapesOnly
 DEEPEST = 32  # layers within one another
 
 
-def build(config, backend="numpy", most=None):
+def build(config: dict[str, Any], backend: BackendLike = "numpy", most: int | None = None) -> Sequential:
     """A Sequential with fresh weights from what `model_config.describe` returned.
 
     Only classes of `synann_np.layers` and registered ones are ever constructed, from numbers, words and other layers.
@@ -27,7 +29,9 @@ def build(config, backend="numpy", most=None):
     return _Builder(backend, None, most).model(config)
 
 
-def build_without_memory(config, most=None, own_layers_in_full=False):
+def build_without_memory(
+    config: dict[str, Any], most: int | None = None, own_layers_in_full: bool = False
+) -> Sequential:
     """The same with arrays that have shape and dtype, but one element in memory: a configuration may promise anything.
 
     A registered layer whose constructor needs real arrays gets them; own_layers_in_full: all registered layers do.
@@ -37,7 +41,7 @@ def build_without_memory(config, most=None, own_layers_in_full=False):
     return _Builder(ShapesOnly(), NoRandom(), most, own_layers_in_full).model(config)
 
 
-def most_parts(arrays):
+def most_parts(arrays: int) -> int:
     """The `most` of build for a file of so many arrays: a layer without weights takes memory too, a little."""
     return 1000 + 10 * arrays
 

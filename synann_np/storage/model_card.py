@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 
 from .atomic_file import write_atomically
@@ -26,7 +28,16 @@ y, _ = model.forward(x)
 """
 
 
-def write_model_card(path, description, *, title=None, license=None, datasets=(), metrics=None, overwrite=False):
+def write_model_card(
+    path: str | PathLike,
+    description: str,
+    *,
+    title: str | None = None,
+    license: str | None = None,
+    datasets: Iterable[str] = (),
+    metrics: dict[str, float] | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Write README.md into the folder of a model.
 
     Arguments:

@@ -1,6 +1,7 @@
 """A model as plain data: which layers, with which arguments. Weights are not part of it."""
 
 import inspect
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ HERE = ("dtype", "backend", "rng")  # arguments that are not saved: they belong 
 ABOUT = ("class_names", "in_shape")  # attributes of a model that say what it was trained on
 
 
-def describe(model):
+def describe(model: Any) -> dict[str, Any]:
     """A Sequential as a dict of JSON values: {"dtype", "layers": [{"name", "layer": kind, "arguments"}, ...]}, and
     "class_names" and "in_shape" if it has them.
 

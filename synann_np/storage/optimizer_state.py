@@ -2,13 +2,14 @@
 
 import inspect
 import math
+from typing import Any
 
 import numpy as np
 
 from .safetensors_file import CheckpointError, in_one_line
 
 
-def restore_optimizer(checkpoint, optimizer, model):
+def restore_optimizer(checkpoint: Any, optimizer: Any, model: Any) -> None:
     """Give an optimiser the state that it had, in place. All or nothing.
 
     Arguments:
@@ -29,7 +30,7 @@ def restore_optimizer(checkpoint, optimizer, model):
     for key in values.keys() - arguments.keys():
         if type(numbers[key]) is int and not (type(values[key]) is int and 0 <= values[key] < 2**63):
             raise CheckpointError(f"{checkpoint.path}: the optimiser's {key} is {values[key]!r:.40}; start a new run")
-    arrays = {key: {} for key in attributes.keys() - numbers.keys()}
+    arrays: dict[str, dict[str, Any]] = {key: {} for key in attributes.keys() - numbers.keys()}
     for full_name, a in checkpoint.optimizer_arrays.items():
         key, _, name = full_name.partition(".")
         if key not in arrays or name not in model.params or model.params[name].shape != a.shape:

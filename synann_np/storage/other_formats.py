@@ -16,6 +16,6 @@ BEGINNINGS = {
 }
 
 
-def other_format(beginning):
+def other_format(beginning: bytes) -> str | None:
     """What the first 8 bytes of a file say; None if nothing is known to begin so."""
     return next((text for magic, text in BEGINNINGS.items() if beginning.startswith(magic)), None)

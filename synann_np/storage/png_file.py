@@ -4,13 +4,16 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from os import PathLike
+from typing import Any
 
 from .atomic_file import write_atomically
 
 
 @contextmanager
-def own_settings():
+def own_settings() -> Iterator[Any]:
     """matplotlib as it comes, whatever the user's matplotlibrc, style or MPLBACKEND say. Afterwards theirs are back.
 
     A notebook exports the MPLBACKEND of its kernel to every program that it starts, and with a backend that is not
@@ -26,13 +29,13 @@ def own_settings():
     if first and backend is not None:
         with suppress(ValueError):  # not installed
             matplotlib.rcParams["backend"] = backend
-    defaults = {key: value for key, value in dict.items(matplotlib.rcParamsDefault) if key != "backend"}
+    defaults: Any = {key: value for key, value in dict.items(matplotlib.rcParamsDefault) if key != "backend"}
     with matplotlib.rc_context(defaults), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing from")  # a name in letters that the font does not have
         yield
 
 
-def drawable(text):
+def drawable(text: str) -> str:
     """Text from outside, such as a file name, as a picture can show it: what is not valid text becomes an escape.
 
     Draw it with parse_math=False, since a dollar sign would begin a formula.
@@ -41,7 +44,7 @@ def drawable(text):
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in valid)
 
 
-def write_png(figure, path, dpi=120):
+def write_png(figure: Any, path: str | PathLike, dpi: int = 120) -> None:
     """Replace the file `path` by a picture of the figure. Raises: OSError if it cannot be written."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from os import PathLike
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_TRUNC
 # What a system lacks is 0: Windows has neither links that anybody may make nor pipes with file names.
@@ -10,7 +11,7 @@ NO_LINKS, DO_NOT_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 
 IN_BINARY, NOT_INHERITED = getattr(os, "O_BINARY", 0), getattr(os, "O_CLOEXEC", 0)
 
 
-def regular_file(path, flags):
+def regular_file(path: str | PathLike, flags: int) -> int:
     """An `opener` for `open` that refuses pipes, devices and sockets, and, if the file is to be written, links.
 
         open(path, "rb", opener=regular_file)
@@ -36,7 +37,7 @@ def regular_file(path, flags):
     return descriptor
 
 
-def read_text(path):
+def read_text(path: str | PathLike) -> str:
     """The content of a regular file as text (UTF-8, with or without a byte order mark). Raises: OSError, ValueError."""
     with open(path, encoding="utf-8-sig", opener=regular_file) as file:
         return file.read()

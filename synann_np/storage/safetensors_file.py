@@ -12,6 +12,8 @@ The tests compare both directions with the reference library.
 import json
 import math
 import os
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +21,9 @@ from .other_formats import other_format
 from .regular_file import regular_file
 
 BFLOAT16 = np.dtype("V2")  # NumPy has no such numbers: the upper half of a float32
-DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16, "BOOL": "?"}
-DTYPES |= {f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)}
-DTYPES = {code: np.dtype(dtype) for code, dtype in DTYPES.items()}
+_NAMES: dict[str, Any] = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": BFLOAT16, "BOOL": "?"}
+_NAMES |= {f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)}
+DTYPES: dict[str, np.dtype] = {code: np.dtype(dtype) for code, dtype in _NAMES.items()}
 CODES = {dtype: code for code, dtype in DTYPES.items()}
 LONGEST_HEADER = 100_000_000  # bytes, the limit of the reference library
 
@@ -30,13 +32,13 @@ class CheckpointError(ValueError):
     """A model file is missing or bad. The message is one line: which file, what is wrong, what to do."""
 
 
-def in_one_line(error, longest=200):
+def in_one_line(error: object, longest: int = 200) -> str:
     """The text of an error without what could disturb a terminal: a file may have put anything into it."""
     text = " ".join(str(error).split())[:longest]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def encode(tensors, metadata):
+def encode(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
     """The content of a file.
 
     Arguments:
@@ -47,7 +49,8 @@ def encode(tensors, metadata):
 
     Raises: TypeError for an array of another dtype.
     """
-    header, blocks, position = {"__metadata__": dict(sorted(metadata.items()))}, [], 0
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    blocks, position = [], 0
     # Wide elements first: every array starts at a multiple of its element size.
     for name, a in sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])):
         code = CODES.get(a.dtype.newbyteorder("<"))
@@ -62,7 +65,7 @@ def encode(tensors, metadata):
     return b"".join([len(text).to_bytes(8, "little"), text, *blocks])
 
 
-def read(path):
+def read(path: str | PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read one file.
 
     Arguments: path: the file.
@@ -82,7 +85,7 @@ def read(path):
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}); choose another file") from error
 
 
-def decode(file, size, path):
+def decode(file: Any, size: int, path: str | PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The same from a binary file of `size` bytes that is open at its beginning; path: what errors call it."""
     beginning = file.read(8)
     length = int.from_bytes(beginning, "little")
@@ -102,7 +105,7 @@ def decode(file, size, path):
     return tensors, metadata
 
 
-def to_float32(a):
+def to_float32(a: np.ndarray) -> np.ndarray:
     """An array of dtype BFLOAT16 as float32, exactly."""
     return (a.view("<u2").astype("<u4") << 16).view("<f4").reshape(a.shape)
 

@@ -1,6 +1,7 @@
 """Before a model is saved: proof that it can be built again from its description as the same function."""
 
 import json
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ RESERVED = ("optimizer", "weights")  # what the names of other arrays in the fil
 COMPARED_ELSEWHERE = {"params", "buffers", "config", "backend", "layers"}
 
 
-def proved_description(model):
+def proved_description(model: Any) -> dict[str, Any]:
     """describe(model), after it has been turned into text and back, built, and compared with the model.
 
     Compared are classes, names, arguments, shapes and dtypes of all arrays, and the attributes: one that was changed

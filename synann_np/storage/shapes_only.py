@@ -1,17 +1,19 @@
 """Stand-ins for a backend and a generator with which a layer is constructed without memory for its arrays."""
 
+from typing import Any
+
 import numpy as np
 
-from ..backend import Backend
+from ..backend import Array, Backend, DTypeLike
 
 
 class ShapesOnly(Backend):
     """Arrays that have a shape and a dtype, but one element in memory. They cannot be written to."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("shapes only", _Namespace())
 
-    def asarray(self, x, dtype=None):
+    def asarray(self, x: Array, dtype: DTypeLike | None = None) -> Array:
         return self.xp.empty(np.shape(x), dtype)
 
 
@@ -36,17 +38,17 @@ class NoRandom:
     def _array(self, shape):
         return np.broadcast_to(0.0, () if shape is None else shape)
 
-    def uniform(self, low=0.0, high=1.0, size=None):
+    def uniform(self, low: float = 0.0, high: float = 1.0, size: Any = None) -> Array:
         return self._array(size)
 
-    def normal(self, loc=0.0, scale=1.0, size=None):
+    def normal(self, loc: float = 0.0, scale: float = 1.0, size: Any = None) -> Array:
         return self._array(size)
 
-    def standard_normal(self, size=None, dtype=None):
+    def standard_normal(self, size: Any = None, dtype: DTypeLike | None = None) -> Array:
         return self._array(size)
 
-    def random(self, size=None, dtype=None):
+    def random(self, size: Any = None, dtype: DTypeLike | None = None) -> Array:
         return self._array(size)
 
-    def integers(self, low, high=None, size=None):
+    def integers(self, low: Any, high: Any = None, size: Any = None) -> Array:
         return 0 if size is None else self._array(size)

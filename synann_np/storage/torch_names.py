@@ -1,5 +1,9 @@
 """Weights from and to PyTorch and other tools. torch is imported only where its tensors are made."""
 
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
 import numpy as np
 
 from ..layers import BatchNorm1d, BatchNorm2d, Synapse
@@ -9,7 +13,7 @@ from .safetensors_file import BFLOAT16, read, to_float32
 WRAPPERS = {"module", "_orig_mod"}  # what DataParallel, DistributedDataParallel and torch.compile put into names
 
 
-def load_weights(model, path):
+def load_weights(model: Any, path: str | PathLike) -> list[str]:
     """Give a model the weights of a safetensors file, whoever wrote it: PyTorch, Hugging Face tools or synann_np.
 
         print("\\n".join(load_weights(model, "model.safetensors")))
@@ -24,12 +28,12 @@ def load_weights(model, path):
     tensors, texts = read(path)
     if texts.get("format") == FORMAT:
         tensors = check_content(tensors, texts, path).state
-    account = []
+    account: list[str] = []
     model.load_state_dict(from_torch(tensors, model, account))
     return [f"{len(tensors)} arrays read from {path}", *account]
 
 
-def from_torch(state_dict, model, account=None):
+def from_torch(state_dict: Mapping[str, Any], model: Any, account: list[str] | None = None) -> dict[str, np.ndarray]:
     """A PyTorch state_dict as `model.load_state_dict` wants it.
 
         model.load_state_dict(from_torch(torch.load("net.pt", weights_only=True), model))
@@ -52,7 +56,8 @@ def from_torch(state_dict, model, account=None):
     """
     account = [] if account is None else account
     dtypes = {name: a.dtype for name, a in (model.params | model.buffers).items()}
-    found, converted = {}, {}
+    found: dict[str, np.ndarray] = {}
+    converted: dict[str, list[str]] = {}
     for name, value in _renamed(state_dict, model, account).items():
         if name.endswith(".num_batches_tracked") and name not in dtypes:
             account.append(f"left out: {name}, which is not used here")
@@ -73,7 +78,7 @@ def from_torch(state_dict, model, account=None):
     return found
 
 
-def to_torch(model):
+def to_torch(model: Any) -> dict[str, Any]:
     """The weights of a model as a PyTorch state_dict.
 
         net.load_state_dict(to_torch(model), strict=False)

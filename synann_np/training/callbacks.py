@@ -29,7 +29,7 @@ class BestEpoch:
     Raises (when called): ValueError for a record that has no such value.
     """
 
-    def __init__(self, model: Any = None, monitor: str = "accuracy", lower_is_better: bool | None = None):
+    def __init__(self, model: Any = None, monitor: str = "accuracy", lower_is_better: bool | None = None) -> None:
         self.model, self.monitor = model, monitor
         self.lower_is_better = monitor.endswith(("loss", "error")) if lower_is_better is None else lower_is_better
         self.epoch, self.value, self.state = 0, None, None
@@ -44,7 +44,7 @@ class BestEpoch:
             self.epoch, self.value = record.epoch, value
             self.state = None if self.model is None else self.model.state_dict()
 
-    def restore(self):
+    def restore(self) -> None:
         """Give the model the weights of the best epoch. Raises: ValueError if there is none."""
         if self.state is None:
             raise ValueError(f"{type(self).__name__}: no weights were kept: pass the model, and finish an epoch")
@@ -64,7 +64,7 @@ class EarlyStopping(BestEpoch):
 
     def __init__(
         self, patience: int, model: Any = None, monitor: str = "accuracy", lower_is_better: bool | None = None
-    ):
+    ) -> None:
         super().__init__(model, monitor, lower_is_better)
         self.patience = integer("EarlyStopping", "patience", patience)
 

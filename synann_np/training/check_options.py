@@ -1,9 +1,11 @@
 """Checks of the options of `fit`, before anything is trained."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 
-def check_options(loss, metrics, tools):
+def check_options(loss: Callable, metrics: dict[str, Callable] | None, tools: Any) -> None:
     """Refuse what would fail only after the first step or the first epoch.
 
     Raises: TypeError: a loss that is no function, metrics that are no dict of functions. ValueError: label smoothing
@@ -17,7 +19,7 @@ def check_options(loss, metrics, tools):
         raise ValueError(f"fit: label_smoothing {tools.label_smoothing}, but the loss has no such argument")
 
 
-def check_divisible(train_set, loss):
+def check_divisible(train_set: Any, loss: Callable) -> None:
     """Refuse weights where distributed.DataParallel divides a batch and the loss does not tell the weight of a part.
 
     Raises: ValueError.

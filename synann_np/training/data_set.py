@@ -1,10 +1,12 @@
 """What a user hands to the training loop, checked at the door, once, before anything is trained."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..backend import Array
 from ..data.batches import MEAN, STD, to_input
 from ..data.host_arrays import as_labels, as_numbers
 
@@ -21,7 +23,7 @@ class DataSet:
         return len(self.x)
 
 
-def check_data_set(model, data_set, loss, name, batch_size):
+def check_data_set(model: Any, data_set: Any, loss: Callable, name: str, batch_size: int) -> DataSet:
     """The arrays of a data set, checked: kinds, lengths, that the model takes the inputs and the loss what it gives.
 
     For that the model computes one batch, in evaluation mode, which changes nothing.
@@ -50,7 +52,7 @@ def check_data_set(model, data_set, loss, name, batch_size):
     return DataSet(to_backend(model, x), model.backend.asarray(targets), _check_weights(model, weights, x, name))
 
 
-def first_outputs(model, x, name, batch_size):
+def first_outputs(model: Any, x: Array, name: str, batch_size: int) -> Array:
     """What the model makes of the first rows of x, as a host array. Raises: ValueError if it does not take them."""
     first = model.backend.asarray(x[:batch_size])
     if model.input_dtype != "uint8":
@@ -62,7 +64,7 @@ def first_outputs(model, x, name, batch_size):
         raise ValueError(f"{name}: the model does not take x {tuple(x.shape)}: {error}{_cure_of_shape(x)}") from error
 
 
-def check_last_batch(model, train_set, batch_size):
+def check_last_batch(model: Any, train_set: Any, batch_size: int) -> None:
     """Refuse batches of one row where the model cannot be trained on one, as batch-norm cannot, before training begins.
 
     The model computes such a batch in training mode; batch-norm's running statistics are put back.
@@ -85,19 +87,19 @@ def check_last_batch(model, train_set, batch_size):
             buffer[...] = kept[name]
 
 
-def scaling(model):
+def scaling(model: Any) -> tuple[float, float]:
     """Mean and standard deviation with which bytes are scaled for this model: its own layer has them, or MNIST's."""
     return (0.0, 1.0) if getattr(model, "normalizes", False) else (MEAN, STD)
 
 
-def plain(loss):
+def plain(loss: Callable) -> Callable:
     """The function itself, if it is wrapped by functools.partial."""
     while hasattr(loss, "func"):
         loss = loss.func
     return loss
 
 
-def to_backend(model, x):
+def to_backend(model: Any, x: Array) -> Array:
     """x where the model lives. On the host nothing is copied; a device gets numbers as small as the model's."""
     wide = x.dtype.kind == "f" and x.dtype.itemsize > np.dtype(model.dtype).itemsize
     cast = model.dtype if wide and model.backend.xp is not np else None

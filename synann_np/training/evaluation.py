@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import Array
 from ..data.batches import batches
 from ..data.host_arrays import as_numbers
 from ..losses import nll_loss
@@ -69,7 +70,9 @@ def evaluate(
     return evaluate_set(model, data_set, batch_size, loss)[:2]
 
 
-def evaluate_set(model, data_set, batch_size, loss=nll_loss, metrics=None):
+def evaluate_set(
+    model: Any, data_set: Any, batch_size: int, loss: Callable = nll_loss, metrics: dict[str, Callable] | None = None
+) -> Any:
     """As evaluate, of a checked DataSet. Returns: loss, correct, counted rows, dict name -> value of every metric."""
     if loss is nll_loss and data_set.weights is None and not metrics:
         own = getattr(model, "evaluate", None)
@@ -86,7 +89,7 @@ def evaluate_set(model, data_set, batch_size, loss=nll_loss, metrics=None):
     return value, int(((y.argmax(axis=1) == targets) & counted).sum()), int(counted.sum()), found
 
 
-def evaluate_by_batches(model, x, labels, batch_size):
+def evaluate_by_batches(model: Any, x: Array, labels: Array, batch_size: int) -> Any:
     """Loss and right answers by nll_loss, batch by batch, of arrays on the model's backend that are checked already."""
     losses, correct = 0.0, 0
     for rows, targets in batches(x, labels, batch_size, dtype=model.input_dtype, scaling=scaling(model)):

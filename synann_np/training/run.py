@@ -1,6 +1,8 @@
 """The iterator that `fit` returns."""
 
 import warnings
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
 
 
 class Run:
@@ -9,7 +11,7 @@ class Run:
     A run that is dropped without having been iterated has trained nothing, and warns of it: RuntimeWarning.
     """
 
-    def __init__(self, records, callbacks=()):
+    def __init__(self, records: Generator[Any, None, None], callbacks: Callable | Iterable[Callable] = ()) -> None:
         self.begun = self.over = False
         self.records = records
         self.callbacks = (callbacks,) if callable(callbacks) else tuple(callbacks)
@@ -26,7 +28,7 @@ class Run:
             self.over |= bool(callback(record))
         return record
 
-    def close(self):
+    def close(self) -> None:
         """End the run where it is."""
         self.begun = self.over = True
         self.records.close()

@@ -39,7 +39,19 @@ def pictures(tmp_path):
 @np.errstate(all="ignore")
 def test_predict_and_evaluate_say_the_names_of_the_folders(pictures, tmp_path, capsys):
     run, seen = tmp_path / "run", tmp_path / "seen.png"
-    options = ["--model", "mlp", "--epochs", "10", "--batch-size", "4", "--optimizer", "adam", "--normalize", "--threads", "1"]
+    options = [
+        "--model",
+        "mlp",
+        "--epochs",
+        "10",
+        "--batch-size",
+        "4",
+        "--optimizer",
+        "adam",
+        "--normalize",
+        "--threads",
+        "1",
+    ]
     assert main(["train", "--data-dir", str(pictures), "--out", str(run), *options]) == 0
     assert "Classes: 0 grass leaf 1 rose" in capsys.readouterr().out
     model = run / "last.safetensors"

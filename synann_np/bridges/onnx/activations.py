@@ -1,9 +1,10 @@
 """Activations in standard ONNX operators of opset 18."""
 
 import math
+from typing import Any
 
 
-def gelu(graph, name, layer, x, size):
+def gelu(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """x Φ(x), by Erf or by its approximation with Tanh."""
     half, one = graph.constant("half", 0.5), graph.constant("one", 1)
     if layer.approximate == "tanh":
@@ -19,12 +20,12 @@ def gelu(graph, name, layer, x, size):
     return graph.add("Mul", [x, cdf], name)
 
 
-def silu(graph, name, layer, x, size):
+def silu(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """x σ(x)"""
     return graph.add("Mul", [x, graph.add("Sigmoid", [x], f"{name}/sigmoid")], name)
 
 
-def softplus(graph, name, layer, x, size):
+def softplus(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """log(1 + e^(βx)) / β"""
     beta = graph.constant(f"{name}.beta", layer.beta)
     return graph.add(
@@ -32,17 +33,17 @@ def softplus(graph, name, layer, x, size):
     )
 
 
-def hardtanh(graph, name, layer, x, size):
+def hardtanh(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """x between min_val and max_val"""
     limits = [graph.constant(f"{name}.{key}", getattr(layer, key)) for key in ("min_val", "max_val")]
     return graph.add("Clip", [x, *limits], name)
 
 
-def leaky_relu(graph, name, layer, x, size):
+def leaky_relu(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """x, or negative_slope x"""
     return graph.add("LeakyRelu", [x], name, alpha=layer.negative_slope)
 
 
-def elu(graph, name, layer, x, size):
+def elu(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """x, or α (e^x − 1)"""
     return graph.add("Elu", [x], name, alpha=layer.alpha)

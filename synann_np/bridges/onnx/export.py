@@ -50,8 +50,10 @@ def export(
         input_shape, pixels = model.in_shape, len(model.in_shape) == 3 if pixels is None else pixels
     if input_shape is None:
         first = next((layer for layer in model.layers.values() if not isinstance(layer, Normalize)), None)
-        is_table = isinstance(first, Linear) and not pixels
-        input_shape, pixels = ((first.in_features,), False) if is_table else ((SIDE, SIDE), pixels is not False)
+        if isinstance(first, Linear) and not pixels:
+            input_shape, pixels = (first.in_features,), False
+        else:
+            input_shape, pixels = (SIDE, SIDE), pixels is not False
     input_shape, graph = tuple(input_shape), Graph()
     name, dtype = ("images", "uint8") if pixels else ("x", "float32")
     x, shape = _scale(graph, name, input_shape, *scaling(model)) if pixels else (name, input_shape)

@@ -1,9 +1,11 @@
 """Layer-norm and group-norm in standard ONNX operators."""
 
+from typing import Any
+
 import numpy as np
 
 
-def layer_norm(graph, name, layer, x, size):
+def layer_norm(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """LayerNormalization, with ones for the weight that is left out."""
     arrays = {key: layer.backend.to_host(p) for key, p in layer.params.items()}
     weight = graph.constant(f"{name}.weight", arrays.get("weight", np.ones(layer.normalized_shape)))
@@ -13,7 +15,7 @@ def layer_norm(graph, name, layer, x, size):
     )
 
 
-def group_norm(graph, name, layer, x, size):
+def group_norm(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """InstanceNormalization of the groups, seen as channels; weight and bias after it."""
     G = layer.num_groups
     groups = graph.constant(f"{name}.groups", [0, G, -1], "int64")

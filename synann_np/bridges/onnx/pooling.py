@@ -1,7 +1,10 @@
 """Pooling in standard ONNX operators."""
 
+from collections.abc import Callable
+from typing import Any
 
-def max_pool(graph, name, layer, x, size):
+
+def max_pool(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """MaxPool."""
     refuse_ceil_mode(name, layer)
     return graph.add(
@@ -10,7 +13,7 @@ def max_pool(graph, name, layer, x, size):
     )  # fmt: skip
 
 
-def average_pool(graph, name, layer, x, size):
+def average_pool(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """AveragePool."""
     refuse_ceil_mode(name, layer)
     return graph.add(
@@ -19,7 +22,7 @@ def average_pool(graph, name, layer, x, size):
     )  # fmt: skip
 
 
-def adaptive_pool(kind):
+def adaptive_pool(kind: str) -> Callable:
     """Global pooling, or windows of one size where the output divides the image."""
 
     def translate(graph, name, layer, x, size):
@@ -31,7 +34,7 @@ def adaptive_pool(kind):
     return translate
 
 
-def refuse_ceil_mode(name, layer):
+def refuse_ceil_mode(name: str, layer: Any) -> Any:
     """Raises: ValueError."""
     if layer.ceil_mode:
         raise ValueError(f"{name}: {layer!r} cannot be exported: versions of ONNX disagree on ceil_mode")

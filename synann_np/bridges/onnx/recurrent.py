@@ -1,12 +1,14 @@
 """Recurrent layers in standard ONNX operators: RNN, and a Scan for the recurrent synapse."""
 
+from typing import Any
+
 import numpy as np
 
 from .graph import Graph
 from .synapses import add_synapse_graph
 
 
-def rnn(graph, name, layer, x, size):
+def rnn(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """layers.RNN as the operator RNN, which computes tanh unless told otherwise."""
     W, R, b, c = (layer.backend.to_host(layer.params[key]) for key in PARAMETERS)
     inputs = [
@@ -28,7 +30,7 @@ def rnn(graph, name, layer, x, size):
 PARAMETERS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
-def synapse_rnn(graph, name, layer, x, size):
+def synapse_rnn(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """layers.SynapseRNN: e of all steps, then a Scan over the steps with the state h (N, H)."""
     H = layer.hidden_size
     host = layer.backend.to_host
@@ -56,12 +58,12 @@ def synapse_rnn(graph, name, layer, x, size):
     return graph.add("Transpose", [outputs[1]], name, perm=(1, 0, 2)) if layer.return_sequences else name
 
 
-def steps_first(graph, name, x):
+def steps_first(graph: Any, name: str, x: str) -> Any:
     """x (N, T, C) as (T, N, C)."""
     return graph.add("Transpose", [x], f"{name}/steps_first", perm=(1, 0, 2))
 
 
-def zero_state(graph, name, x, H):
+def zero_state(graph: Any, name: str, x: str, H: int) -> Any:
     """Zeros (N, H), with N the size of the first axis of x."""
     batch = graph.add("Shape", [x], f"{name}/batch", start=0, end=1)
     shape = graph.add("Concat", [batch, graph.constant(f"{name}.units", [H], "int64")], f"{name}/state_shape", axis=0)

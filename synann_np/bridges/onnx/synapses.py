@@ -11,6 +11,7 @@ are in memory at once.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ LARGEST = 2**14  # factors of a row of the batch in memory at once: with a batch
 LOG_LARGEST = math.log(np.finfo(np.float32).max) / 2
 
 
-def add_synapse_graph(graph, name, x, v, alpha, beta):
+def add_synapse_graph(graph: Any, name: str, x: str | None, v: str, alpha: np.ndarray, beta: np.ndarray) -> str:
     """Nodes for y (N, n).
 
     Arguments:
@@ -43,7 +44,7 @@ def add_synapse_graph(graph, name, x, v, alpha, beta):
     return graph.add("Mul", [gain, P], name)
 
 
-def largest_divisor(n, limit):
+def largest_divisor(n: int, limit: int) -> int:
     """The largest divisor of n that is at most `limit`."""
     return next(d for d in range(min(n, limit), 0, -1) if n % d == 0)
 

@@ -1,5 +1,8 @@
 """Which layer becomes which standard ONNX operators."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ... import layers
@@ -11,7 +14,7 @@ from .recurrent import rnn, synapse_rnn
 from .synapses import add_synapse_graph
 
 
-def translate(graph, name, layer, x, size):
+def translate(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]) -> Any:
     """Add the nodes of a layer.
 
     Arguments: x: name of the value that it reads. size: shape of this value, the batch first, as an example.
@@ -28,7 +31,7 @@ def translate(graph, name, layer, x, size):
     return TRANSLATIONS[type(layer)](graph, name, layer, x, size)
 
 
-def register_translation(kind, function):
+def register_translation(kind: type, function: Callable) -> None:
     """Teach `export` a class of layers.
 
     Arguments:
@@ -169,7 +172,7 @@ TRANSLATIONS = {
 }
 
 
-def add_layers(graph, model, x, size, prefix=""):
+def add_layers(graph: Any, model: Any, x: str, size: tuple[int, ...], prefix: str = "") -> tuple[str, tuple[int, ...]]:
     """All layers of a Sequential.
 
     Returns: name of the value of the last layer, and its shape for an input of shape `size`.

@@ -1,5 +1,7 @@
 """What an estimator is given, checked before anything is trained."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -9,7 +11,7 @@ from ... import arguments
 from ...layers.synapse_parameters import PARAMETRISATIONS
 
 
-def check_parameters(estimator):
+def check_parameters(estimator: Any) -> None:
     """Raises: TypeError, ValueError naming the parameter of the constructor that cannot be meant."""
     name = type(estimator).__name__
     for key in ("hidden_units", "max_iter", "n_iter_no_change"):
@@ -25,7 +27,7 @@ def check_parameters(estimator):
     arguments.word(name, "synapse", estimator.synapse, PARAMETRISATIONS)
 
 
-def check_data(estimator, X, y, sample_weight, reset):
+def check_data(estimator: Any, X: Any, y: Any, sample_weight: Any, reset: bool) -> Any:
     """X of floats, y, and the product of the weights of samples and classes, or None; without samples of weight 0.
 
     Arguments: reset: whether the number and the names of the features are noted, or checked.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -64,10 +65,12 @@ class SynapseNetClassifier(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self, hidden_units=64, *, synapse="logistic", learning_rate=0.01, weight_decay=0.001, batch_size="auto",
-        max_iter=200, early_stopping=False, validation_fraction=0.1, n_iter_no_change=10, class_weight=None,
-        warm_start=False, verbose=False, random_state=None,
-    ):  # fmt: skip
+        self, hidden_units: int = 64, *, synapse: str = "logistic", learning_rate: float = 0.01,
+        weight_decay: float = 0.001, batch_size: int | str = "auto", max_iter: int = 200, early_stopping: bool = False,
+        validation_fraction: float = 0.1, n_iter_no_change: int = 10,
+        class_weight: dict[Any, float] | str | None = None, warm_start: bool = False, verbose: bool = False,
+        random_state: Any = None,
+    ) -> None:  # fmt: skip
         self.hidden_units = hidden_units
         self.synapse = synapse
         self.learning_rate = learning_rate
@@ -82,7 +85,7 @@ class SynapseNetClassifier(ClassifierMixin, BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y, sample_weight=None) -> SynapseNetClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SynapseNetClassifier:
         """Train on X (n_samples, n_features) and labels y (n_samples,). A sample of weight 0 does not exist.
 
         Returns: self.
@@ -98,14 +101,14 @@ class SynapseNetClassifier(ClassifierMixin, BaseEstimator):
                 f"warm_start needs the classes of the fit before, {self.classes_}, got {classes}: use partial_fit for "
                 "a part of them, or warm_start=False"
             )
-        self.classes_ = classes
+        self.classes_: np.ndarray = classes
         if not goes_on:
             self._start(X, weights)
-        self.n_iter_, self.loss_curve_, self.validation_losses_ = 0, [], []
+        self._forget_losses()
         self._train(X, y, weights, self.max_iter, self.early_stopping)
         return self
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None) -> SynapseNetClassifier:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> SynapseNetClassifier:
         """One epoch over X, y. The first call needs `classes`, all that will ever occur, and normalises by its data.
 
         Returns: self. Raises: as fit.
@@ -125,22 +128,22 @@ class SynapseNetClassifier(ClassifierMixin, BaseEstimator):
         if first:
             self.classes_ = known
             self._start(X, weights)
-            self.n_iter_, self.loss_curve_, self.validation_losses_ = 0, [], []
+            self._forget_losses()
         self._train(X, y, weights, 1, False)
         return self
 
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """(n_samples, n_classes), in the order of classes_."""
         with np.errstate(under="ignore"):
             return np.exp(self.predict_log_proba(X))
 
-    def predict_log_proba(self, X) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithms of predict_proba, without underflow."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
         return outputs(fast.compile(self.model_), X.astype(self.model_.dtype, copy=False))
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """The most probable class of every sample, (n_samples,)."""
         log_proba = self.predict_log_proba(X)  # before classes_, which an estimator without a fit does not have
         return self.classes_[log_proba.argmax(axis=1)]
@@ -153,6 +156,11 @@ class SynapseNetClassifier(ClassifierMixin, BaseEstimator):
         names = [str(c) for c in self.classes_]
         self.model_.class_names = names if len(set(names)) == len(names) and all(map(str.isprintable, names)) else None
         self._optimizer = AdamW(self.learning_rate, weight_decay=self.weight_decay)
+
+    def _forget_losses(self):
+        self.n_iter_ = 0
+        self.loss_curve_: list[float] = []
+        self.validation_losses_: list[float] = []
 
     def _train(self, X, y, weights, epochs, early_stopping):
         labels = np.searchsorted(self.classes_, y)

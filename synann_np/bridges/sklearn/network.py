@@ -1,12 +1,17 @@
 """The network of the estimator: Normalize → Linear → sigmoid → synapse → Linear → log-softmax."""
 
+from typing import Any
+
 import numpy as np
 
+from ...backend import Rng
 from ...layers import Linear, LogSoftmax, Normalize, Sigmoid, Synapse
 from ...sequential import Sequential
 
 
-def synapse_net(x, weights, hidden_units, classes, synapse, rng):
+def synapse_net(
+    x: np.ndarray, weights: np.ndarray, hidden_units: int, classes: int, synapse: str, rng: Rng
+) -> Sequential:
     """A Sequential with fresh weights, x (N, C) -> log probabilities (N, K), of the dtype of x.
 
     There is no batch-norm: every row is computed by itself, also in training, so that a sample of weight 2 counts
@@ -16,7 +21,7 @@ def synapse_net(x, weights, hidden_units, classes, synapse, rng):
         samples, > 0, or None. hidden_units, classes: H, K. synapse: parametrisation, see layers.Synapse.
         rng: numpy.random.Generator.
     """
-    options = {"rng": rng, "dtype": x.dtype}
+    options: dict[str, Any] = {"rng": rng, "dtype": x.dtype}
     layers = [
         ("normalize", _normalize(x, weights)),  # (N, C)
         ("fc1", Linear(x.shape[1], hidden_units, **options)),  # (N, H)

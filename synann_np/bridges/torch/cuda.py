@@ -1,6 +1,7 @@
 """The synapse graph on CUDA tensors: our kernels on PyTorch's memory and stream. Not yet run on a GPU."""
 
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -11,13 +12,13 @@ from ...fast.cuda.kernels import SYNAPSE
 ALIGNMENT = 16  # bytes, what the kernels expect of every array
 
 
-def forward(x, v, alpha, beta):
+def forward(x: Any, v: Any, alpha: Any, beta: Any) -> tuple[Any, Any, Any]:
     """y, R, zeros of operator.synapse_graph."""
     made = _launch(SYNAPSE[:1], {"x": x, "v": v, "alpha": alpha, "beta": beta})
     return made["y"], made["product"], made["zeros"]
 
 
-def backward(dy, x, v, alpha, beta, R, zeros):
+def backward(dy: Any, x: Any, v: Any, alpha: Any, beta: Any, R: Any, zeros: Any) -> tuple[Any, Any, Any, Any]:
     """dx, dv, dalpha, dbeta of operator.synapse_graph_backward."""
     given = {"dy": dy, "x": x, "v": v, "alpha": alpha, "beta": beta, "product": R, "zeros": zeros}
     made = _launch(SYNAPSE[1:], given)

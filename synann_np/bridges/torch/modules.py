@@ -45,7 +45,7 @@ class SynapseGraph(nn.Module):
     def __init__(
         self, features: int, inhibitors: int, parametrisation: str = "free", train_alpha: bool = True,
         *, device: torch.device | str | None = None, dtype: torch.dtype | None = None,
-    ):  # fmt: skip
+    ) -> None:  # fmt: skip
         super().__init__()
         if parametrisation not in PARAMETRISATIONS:
             raise ValueError(
@@ -66,7 +66,7 @@ class SynapseGraph(nn.Module):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw β anew, from PyTorch's generator of the CPU, and set α to 1."""
-        rng = np.random.default_rng(torch.randint(2**63 - 1, (), device="cpu").item())
+        rng = np.random.default_rng(int(torch.randint(2**63 - 1, (), device="cpu")))
         getattr(self, self.alpha_name).fill_(0.0 if self.alpha_name == "theta" else 1.0)
         beta = initial_beta(self.parametrisation, rng, self.features, self.inhibitors)
         getattr(self, self.beta_name).copy_(torch.from_numpy(np.asarray(beta)))
@@ -97,7 +97,7 @@ class Synapse(SynapseGraph):
     def __init__(
         self, features: int, parametrisation: str = "free", train_alpha: bool = True,
         *, device: torch.device | str | None = None, dtype: torch.dtype | None = None,
-    ):  # fmt: skip
+    ) -> None:  # fmt: skip
         super().__init__(features, features, parametrisation, train_alpha, device=device, dtype=dtype)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """The synapse graph as an operator of PyTorch: opaque to torch.compile, known to autograd and autocast."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -22,12 +24,14 @@ def synapse_graph(x: Tensor, v: Tensor, alpha: Tensor, beta: Tensor) -> tuple[Te
     check(x, v, alpha, beta)
     if x.device.type == "cuda":
         return cuda.forward(x, v, alpha, beta)
-    arrays = [_array(a) for a in (x, v, alpha, beta)]
+    arrays: Any = [_array(a) for a in (x, v, alpha, beta)]
     if working_compiler() is not None:
-        y, (*_, R, zeros) = loops.synapse_graph_forward(*arrays, threads=torch.get_num_threads())
+        y, cache = loops.synapse_graph_forward(*arrays, threads=torch.get_num_threads())
+        R, zeros = cache[-2:]
     else:
         y, (_, _, _, R, _, _, zeros, _, _) = plain.synapse_graph_forward(*arrays)
-    return tuple(torch.from_numpy(a) for a in (y, R, zeros.clip(max=2).astype("uint8", copy=False)))
+    zeros = zeros.clip(max=2).astype("uint8", copy=False)
+    return torch.from_numpy(y), torch.from_numpy(R), torch.from_numpy(zeros)
 
 
 @torch.library.custom_op("synann_np::synapse_graph_backward", mutates_args=())
@@ -42,10 +46,11 @@ def synapse_graph_backward(
         grads = loops.synapse_graph_backward(dy, (*arrays, R, zeros), threads=torch.get_num_threads())
     else:  # the factors, N n m numbers, are computed again rather than kept
         grads = plain.synapse_graph_backward(dy, plain.synapse_graph_forward(*arrays)[1])
-    return tuple(torch.from_numpy(a) for a in grads)
+    dx, dv, dalpha, dbeta = (torch.from_numpy(a) for a in grads)
+    return dx, dv, dalpha, dbeta
 
 
-def check(x, v, alpha, beta):
+def check(x: Tensor, v: Tensor, alpha: Tensor, beta: Tensor) -> None:
     """Refuse what the kernels cannot take. Raises: TypeError, ValueError."""
     for name, a in (("v", v), ("alpha", alpha), ("beta", beta)):
         if a.dtype != x.dtype:

@@ -20,6 +20,7 @@ Source of the idea: Chang Li, 2017 (neurons connected by synapses in any graph).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 
 class CircuitError(ValueError):
@@ -62,52 +63,54 @@ class Circuit:
         of a circuit calls).
     """
 
-    def __init__(self):
-        self.nodes = {}
-        self.parameters = {}
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.parameters: dict[str, float] = {}
 
     def __repr__(self):
         kinds = ("input", "constant", "delay", "synapse")
         return f"Circuit({', '.join(f'{kind}s={len(self.of_kind(kind))}' for kind in kinds)})"
 
-    def of_kind(self, kind):
+    def of_kind(self, kind: str) -> list[str]:
         """The names of the nodes of a kind, in the order in which they were added."""
         return [node.name for node in self.nodes.values() if node.kind == kind]
 
-    def input(self, name):
+    def input(self, name: str) -> str:
         """Add a node whose value comes from outside at every step."""
         return self._add(Node(name, "input"))
 
-    def constant(self, name, value):
+    def constant(self, name: str, value: float) -> str:
         """Add a node of fixed value, 0 ≤ value ≤ 1."""
         return self._add(Node(name, "constant", numbers=(("value", value),)))
 
-    def synapse(self, name, excitatory, inhibitory, alpha=1.0, beta=1.0):
+    def synapse(
+        self, name: str, excitatory: str, inhibitory: str, alpha: float | str = 1.0, beta: float | str = 1.0
+    ) -> str:
         """Add S = α x (1 − β y), x and y the values of two nodes (or of one, twice); α > 0, 0 ≤ β ≤ 1."""
         return self._add(Node(name, "synapse", (excitatory, inhibitory), (("alpha", alpha), ("beta", beta))))
 
-    def delay(self, name, source, initial=0.0):
+    def delay(self, name: str, source: str, initial: float = 0.0) -> str:
         """Add the value of `source` one step before; 0 ≤ initial ≤ 1 at the first step."""
         return self._add(Node(name, "delay", (source,), (("initial", initial),)))
 
-    def parameter(self, name, value):
+    def parameter(self, name: str, value: float) -> str:
         """Add a parameter; its range is that of the places where it is used."""
         if name in self.parameters:
             raise CircuitError(f"parameter {name!r}: there is one of this name already")
         self.parameters[name] = float(value)
         return name
 
-    def check(self):
+    def check(self) -> None:
         """Refuse a circuit that cannot run. Raises: CircuitError, see above."""
         self.levels()
 
-    def levels(self):
+    def levels(self) -> Any:
         """The synapses in the order of computing: lists of names, each reading only inputs, constants, delays and the
         lists before. Raises: CircuitError, see above."""
         for node in self.nodes.values():
             self._check_node(node)
         waiting = {}  # synapse -> how many of its sources are synapses not yet placed
-        readers = {}
+        readers: dict[str, list[str]] = {}
         for name in self.of_kind("synapse"):
             before = [s for s in self.nodes[name].sources if self.nodes[s].kind == "synapse"]
             waiting[name] = len(before)
@@ -132,7 +135,7 @@ class Circuit:
             )
         return levels
 
-    def number(self, value):
+    def number(self, value: float | str) -> float:
         """The value of a node's number: itself, or of the parameter that it names."""
         return self.parameters[value] if isinstance(value, str) else value
 

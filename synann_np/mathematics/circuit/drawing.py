@@ -1,5 +1,8 @@
 """A circuit as a diagram: signals run from left to right, feedback below from right to left."""
 
+from os import PathLike
+from typing import Any
+
 from ...storage.png_file import drawable, own_settings, write_png
 from .layout import lay_out
 
@@ -12,7 +15,7 @@ LANE = 0.22  # between two feedback lines
 
 
 @own_settings()
-def draw_circuit(circuit, path, title=""):
+def draw_circuit(circuit: Any, path: str | PathLike, title: str = "") -> None:
     """Write the diagram of a circuit as a PNG file.
 
     Boxes are inputs (grey), delays (yellow, marked z⁻¹) and synapses (blue, with α and β where they are not 1). An

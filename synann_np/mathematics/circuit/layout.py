@@ -1,7 +1,9 @@
 """Where the nodes and edges of a circuit's diagram go: columns by level, rows by what lies near what."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 
 @dataclass
@@ -22,7 +24,7 @@ class Layout:
     feedback: list = field(default_factory=list)
 
 
-def lay_out(circuit, sweeps=12):
+def lay_out(circuit: Any, sweeps: int = 12) -> Any:
     """The Layout of a circuit, by Sugiyama's method (1981).
 
     Inputs and delays are column 0, level k is column k + 1. An edge over several columns gets a place in each, so that
@@ -34,7 +36,8 @@ def lay_out(circuit, sweeps=12):
     layout = Layout()
     columns = [[*circuit.of_kind("input"), *circuit.of_kind("delay")], *map(list, circuit.levels())]
     column_of = {name: k for k, column in enumerate(columns) for name in column}
-    before, after = {}, {}
+    before: dict[Any, list[Any]] = {}
+    after: dict[Any, list[Any]] = {}
     chains = []
     for target in circuit.of_kind("synapse"):
         for side, source in enumerate(circuit.nodes[target].sources):
@@ -51,14 +54,14 @@ def lay_out(circuit, sweeps=12):
                 after.setdefault(left, []).append(right)
             chains.append((source, target, side, places))
 
-    rows = {}
+    rows: dict[Any, float] = {}
     for column in columns:
         _place(column, rows)
     for sweep in range(sweeps):
         rightwards = sweep % 2 == 0
         for column in columns if rightwards else reversed(columns):
             neighbours = before if rightwards else after
-            column.sort(key=lambda item, near=neighbours: _mean([rows[n] for n in near.get(item, [item])]))
+            column.sort(key=partial(_mean_row, rows, neighbours))
             _place(column, rows)
 
     layout.at = {name: (column_of[name], rows[name]) for name in column_of}
@@ -74,5 +77,6 @@ def _place(column, rows):
         rows[item] = k - (len(column) - 1) / 2
 
 
-def _mean(values):
-    return sum(values) / len(values)
+def _mean_row(rows, neighbours, item):
+    near = [rows[n] for n in neighbours.get(item, [item])]
+    return sum(near) / len(near)

@@ -6,37 +6,38 @@ adds beside its own node is called "name.something".
 """
 
 import math
+from typing import Any
 
 from .builder import Circuit
 
 ONE = "1"
 
 
-def add_not(circuit, name, a):
+def add_not(circuit: Any, name: str, a: str) -> str:
     """NOT a = S(1, a): one synapse. Adds the constant 1 to the circuit if it is not there. Returns name."""
     if ONE not in circuit.nodes:
         circuit.constant(ONE, 1.0)
     return circuit.synapse(name, ONE, a)
 
 
-def add_and(circuit, name, a, b):
+def add_and(circuit: Any, name: str, a: str, b: str) -> str:
     """a AND b = S(a, NOT b): two synapses. Returns name."""
     return circuit.synapse(name, a, add_not(circuit, f"{name}.not b", b))
 
 
-def add_or(circuit, name, a, b):
+def add_or(circuit: Any, name: str, a: str, b: str) -> str:
     """a OR b = NOT (NOT a AND NOT b) = S(1, S(S(1, a), b)): three synapses. Returns name."""
     neither = circuit.synapse(f"{name}.nor", add_not(circuit, f"{name}.not a", a), b)
     return add_not(circuit, name, neither)
 
 
-def add_xor(circuit, name, a, b):
+def add_xor(circuit: Any, name: str, a: str, b: str) -> str:
     """a XOR b = S(a, b) OR S(b, a): five synapses. Returns name."""
     only_a, only_b = circuit.synapse(f"{name}.only a", a, b), circuit.synapse(f"{name}.only b", b, a)
     return add_or(circuit, name, only_a, only_b)
 
 
-def full_adder():
+def full_adder() -> Circuit:
     """A Circuit that adds three bits: inputs a, b, c; nodes sum and carry, a + b + c = 2 carry + sum."""
     circuit = Circuit()
     a, b, c = (circuit.input(name) for name in "abc")
@@ -46,7 +47,7 @@ def full_adder():
     return circuit
 
 
-def flip(alpha, beta):
+def flip(alpha: float, beta: float) -> Circuit:
     """The flip circuit: two synapses with the same α and β, each fed by both outputs of the step before.
 
         x_(t+1) = S(x_t, y_t; α, β)    y_(t+1) = S(y_t, x_t; α, β)
@@ -60,14 +61,14 @@ def flip(alpha, beta):
     Arguments: alpha > 0, 0 ≤ beta ≤ 1. Raises: CircuitError if they are outside.
     """
     circuit = Circuit()
-    alpha, beta = circuit.parameter("alpha", alpha), circuit.parameter("beta", beta)
-    circuit.synapse("x next", circuit.delay("x", "x next", 0.5), circuit.delay("y", "y next", 0.5), alpha, beta)
-    circuit.synapse("y next", "y", "x", alpha, beta)
+    shared = circuit.parameter("alpha", alpha), circuit.parameter("beta", beta)
+    circuit.synapse("x next", circuit.delay("x", "x next", 0.5), circuit.delay("y", "y next", 0.5), *shared)
+    circuit.synapse("y next", "y", "x", *shared)
     circuit.check()
     return circuit
 
 
-def flip_fixed_points(alpha, beta):
+def flip_fixed_points(alpha: float, beta: float) -> Any:
     """The isolated fixed points of the flip circuit, list of (x, y, eigenvalues of the Jacobian there).
 
     x = α x (1 − β y) and y = α y (1 − β x) have the solution (0, 0) with the Jacobian α·1, and where neither is 0,
@@ -90,7 +91,7 @@ def flip_fixed_points(alpha, beta):
     return points
 
 
-def adapting(drive=0.5, keep=0.7, gain=0.7, inhibition=0.5):
+def adapting(drive: float = 0.5, keep: float = 0.7, gain: float = 0.7, inhibition: float = 0.5) -> Circuit:
     """A synapse that gets used to its input, by inhibition through a memory m that fills while the input is on:
 
         y_t = gain x_t (1 − inhibition m_t)

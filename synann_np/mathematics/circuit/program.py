@@ -1,7 +1,9 @@
 """A circuit as tables of integers: what its nodes read, level by level. All on the host."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +46,7 @@ class Program:
     high: np.ndarray
 
 
-def compile_circuit(circuit, outputs):
+def compile_circuit(circuit: Any, outputs: Sequence[str]) -> Any:
     """The Program of a circuit that shows the nodes `outputs`.
 
     Raises: CircuitError: the circuit cannot run, an output is unknown or named twice.
@@ -71,9 +73,13 @@ def compile_circuit(circuit, outputs):
     def places(nodes, key):
         return np.array([place[dict(node.numbers)[key]] for node in nodes], dtype=np.int64)
 
+    inputs, constant, delay, synapse = (slice(*pair) for pair in pairwise(ends))
     return Program(
-        len(row),
-        *(slice(*pair) for pair in pairwise(ends)),
+        rows=len(row),
+        input=inputs,
+        constant=constant,
+        delay=delay,
+        synapse=synapse,
         levels=[slice(*pair) for pair in pairwise(level_ends)],
         read=np.stack([reads(synapses, 0), reads(synapses, 1)]),
         delayed=reads(delays, 0),

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ...backend import Array, Backend
+
 
 class ScatterAdd:
     """out[targets[k]] += values[k] for every k, where targets may repeat.
@@ -16,7 +18,7 @@ class ScatterAdd:
         backend: where the values will be.
     """
 
-    def __init__(self, targets, backend):
+    def __init__(self, targets: np.ndarray, backend: Backend) -> None:
         targets = np.asarray(targets, dtype=np.int64)
         place = np.argsort(targets, kind="stable")  # equal targets become neighbours
         self.rounds = []
@@ -31,7 +33,7 @@ class ScatterAdd:
             place = place[~odd]
         self.rows, self.place = backend.asarray(targets[place]), backend.asarray(place)
 
-    def add(self, out, values):
+    def add(self, out: Array, values: Array) -> None:
         """Add values (K, ...) to out (rows, ...) in place. values is used up."""
         for into, added in self.rounds:
             values[into] += values[added]

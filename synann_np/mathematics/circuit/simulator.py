@@ -1,8 +1,11 @@
 """Run a circuit on a batch for some steps, and backpropagate through time."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
-from ...backend import array_module
+from ...backend import Array, BackendLike, DTypeLike, array_module
 from ...layers.base import Layer
 from .program import compile_circuit
 from .scatter_add import ScatterAdd
@@ -41,7 +44,14 @@ class CircuitSimulator(Layer):
         (forward) if x is not (T, N, inputs) with T ≥ 1, or not of the dtype of the parameters.
     """
 
-    def __init__(self, circuit, outputs=None, *, dtype="float32", backend="numpy"):
+    def __init__(
+        self,
+        circuit: Any,
+        outputs: Sequence[str] | None = None,
+        *,
+        dtype: DTypeLike = "float32",
+        backend: BackendLike = "numpy",
+    ) -> None:
         super().__init__(dtype, backend, circuit=circuit)
         self.inputs, self.delays = circuit.of_kind("input"), circuit.of_kind("delay")
         self.outputs = circuit.of_kind("synapse") if outputs is None else list(outputs)
@@ -60,7 +70,7 @@ class CircuitSimulator(Layer):
         self._to_numbers = ScatterAdd(np.concatenate([p.alpha, p.beta, p.value, p.initial]), self.backend)
 
     @np.errstate(under="ignore")
-    def forward(self, x, train=False, state=None):
+    def forward(self, x: Array, train: bool = False, state: Array | None = None) -> tuple[Array, Any]:
         """state (N, delays): what the delays show at the first step, instead of their initial values."""
         self.check_input(x, "T", "N", len(self.inputs))
         if x.shape[0] < 1:
@@ -86,7 +96,7 @@ class CircuitSimulator(Layer):
         return s[:, self._shown].transpose(0, 2, 1), (s, alpha, beta, state is None)
 
     @np.errstate(under="ignore")
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         s, alpha, beta, from_initial = cache
         xp, p = array_module(s), self._program
         T, _, N = s.shape
@@ -94,7 +104,7 @@ class CircuitSimulator(Layer):
         dx = xp.empty((T, N, len(self.inputs)), self.dtype)
         dalpha, dbeta = xp.zeros_like(self._alpha, self.dtype), xp.zeros_like(self._beta, self.dtype)
         dvalue = xp.zeros_like(self._value, self.dtype)
-        handed_back = None
+        handed_back: Any = None
         for t in reversed(range(T)):
             g = xp.zeros((p.rows, N), self.dtype)
             g[self._shown] = dy[t].T
@@ -117,7 +127,7 @@ class CircuitSimulator(Layer):
         self._to_numbers.add(dnumbers, xp.concatenate([dalpha, dbeta, dvalue, dinitial]))
         return dx, {"values": dnumbers[: len(self.parameter_names)]}
 
-    def check_state(self, state, N):
+    def check_state(self, state: Array, N: int) -> None:
         """Refuse a state that is not (N, delays) and of the dtype of the parameters: one row would serve all examples.
 
         Raises: ValueError, TypeError.
@@ -127,11 +137,11 @@ class CircuitSimulator(Layer):
         if state.dtype != self.dtype:
             raise TypeError(f"{self}: expected {self.dtype} state, got {state.dtype}")
 
-    def state_after(self, cache):
+    def state_after(self, cache: Any) -> Array:
         """(N, delays): what the delays would show next. As `state` of another forward, it continues the run."""
         return cache[0][-1][self._delayed].T
 
-    def project(self):
+    def project(self) -> None:
         """Move every parameter into its range (α > 0, all others in [0, 1]), in place: call it after the optimiser."""
         xp, values = array_module(self._low), self.params["values"]
         values[...] = xp.minimum(xp.maximum(values, self._low), self._high)

@@ -1,9 +1,13 @@
 """Train a circuit to give a wanted response."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from ...arguments import integer
+from ...backend import Array
 
 
-def fit_response(simulator, optimizer, x, target, steps):
+def fit_response(simulator: Any, optimizer: Any, x: Array, target: Array, steps: int) -> Iterator[float]:
     """Gradient descent on the mean squared error L = mean (y − target)², the whole batch and all time steps at once.
 
     With E elements of y, ∂L/∂y = 2 (y − target) / E. After each update the parameters are moved back into their ranges.

@@ -1,8 +1,10 @@
 """What the published PyTorch listing computes in the place of its formula. For comparison only: see Synapse."""
 
+from typing import Any
+
 import numpy as np
 
-from ...backend import array_module
+from ...backend import Array, BackendLike, DTypeLike, Rng, array_module
 from ...layers import Layer
 from ...layers.initializers import fan_in_uniform
 
@@ -27,14 +29,16 @@ class PublishedListing(Layer):
 
     mixes_rows = True
 
-    def __init__(self, features, *, rng=None, dtype="float32", backend="numpy"):
+    def __init__(
+        self, features: int, *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy"
+    ) -> None:
         super().__init__(dtype, backend, features=features)
         self.features = features
         beta = fan_in_uniform(rng, (features, features), features)
         self.params = {"beta": self.backend.asarray(beta, self.dtype)}
 
     @np.errstate(under="ignore")
-    def forward(self, x, train=False):
+    def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", self.features)
         xp = array_module(x)
         z = self.params["beta"] * x[:, None, :]  # (m, i, j)
@@ -43,7 +47,7 @@ class PublishedListing(Layer):
         return y, (x, z, F, y)
 
     @np.errstate(under="ignore")
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         x, z, F, y = cache
         t = (dy * y).sum(axis=0)
         t_over_q = t[:, None] / (1 - z)

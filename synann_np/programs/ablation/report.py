@@ -2,6 +2,9 @@
 
 import math
 import re
+from collections.abc import Iterator
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -12,18 +15,18 @@ BEGIN, END = "<!-- ablation table: begin -->", "<!-- ablation table: end -->"
 LAST = 3  # epochs that are averaged
 
 
-def group(results):
+def group(results: Any) -> dict[str, Any]:
     """dict variant -> dict seed -> result, in the order of VARIANTS; runs that failed are left out."""
     groups = {name: {r["seed"]: r for r in results if r["variant"] == name and "failed" not in r} for name in VARIANTS}
     return {name: runs for name, runs in groups.items() if runs}
 
 
-def final(result):
+def final(result: Any) -> Any:
     """Mean test accuracy of the last epochs, in percent."""
     return 100 * float(np.mean(result["accuracy"][-LAST:]))
 
 
-def table(results):
+def table(results: Any) -> Iterator[str]:
     """Lines of Markdown: one row a variant, mean ± sample standard deviation over the seeds.
 
     "Against no synapse" is the mean of the differences of runs with equal seeds, so with equal weights at the start,
@@ -51,12 +54,12 @@ def table(results):
             yield f"\n{VARIANTS[r['variant']].text}, seed {r['seed']}: {r['failed']}."
 
 
-def mean_and_spread(values):
+def mean_and_spread(values: Any) -> tuple[float, float]:
     """Mean and sample standard deviation (NaN for one value)."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
-def interval(differences):
+def interval(differences: Any) -> tuple[Any, Any]:
     """95 % confidence interval of the mean by Student's t (NaN for one value)."""
     from scipy.stats import t
 
@@ -77,7 +80,7 @@ def _pm(mean_and_deviation, form=".2f"):
     return f"{mean:{form}}" if np.isnan(deviation) else f"{mean:{form}} ± {deviation:.2f}"
 
 
-def settings_of(results):
+def settings_of(results: Any) -> str:
     """One line that says with what the runs were made."""
     s = results[0]["settings"]
     seeds = sorted({r["seed"] for r in results})
@@ -87,7 +90,7 @@ def settings_of(results):
     )
 
 
-def place(text):
+def place(text: str) -> Any:
     """The part of a text from one marker to the other. Raises: ValueError if there is none, or more than one."""
     found = re.findall(f"{BEGIN}.*?{END}", text, re.S)
     if len(found) != 1:
@@ -95,14 +98,14 @@ def place(text):
     return found[0]
 
 
-def fill(text, results):
+def fill(text: str, results: Any) -> Any:
     """The text with the table between its two markers. Raises: ValueError if it has no such place."""
     content = "\n".join([BEGIN, "", settings_of(results), "", *table(results), "", END])
     return text.replace(place(text), content)
 
 
 @own_settings()
-def draw(results, path):
+def draw(results: Any, path: str | PathLike) -> None:
     """Accuracy of every run, and what the synapse adds to runs of equal seeds. OSError as write_png."""
     from matplotlib.figure import Figure
 

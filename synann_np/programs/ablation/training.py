@@ -2,6 +2,9 @@
 
 import math
 import time
+from typing import Any
+
+import numpy as np
 
 from ... import fast
 from ...data import load_mnist, normalise
@@ -12,7 +15,7 @@ from .published_listing import PublishedListing
 from .variants import build
 
 
-def run(name, seed, settings, directory=None):
+def run(name: str, seed: int, settings: Any, directory: Any = None) -> dict[str, Any]:
     """Train one variant, on one thread.
 
     Arguments:
@@ -51,7 +54,7 @@ def run(name, seed, settings, directory=None):
     return result | {"seconds": round(time.perf_counter() - started, 1)} | what_the_synapse_does(model, test_set[0])
 
 
-def what_the_synapse_does(model, images, count=500):
+def what_the_synapse_does(model: Any, images: np.ndarray, count: int = 500) -> dict[str, Any]:
     """dict of beta and inhibition as run returns them; empty without a synapse of the formula."""
     synapse = model.layers.get("fcn")
     if synapse is None or isinstance(synapse, PublishedListing):
@@ -67,6 +70,6 @@ def what_the_synapse_does(model, images, count=500):
     return {"beta": [low, high], "inhibition": spread}
 
 
-def is_same_run(result, name, seed, settings):
+def is_same_run(result: Any, name: str, seed: int, settings: Any) -> bool:
     """Whether a stored result is the one that run(name, seed, settings) would return."""
     return (result["variant"], result["seed"], result["settings"]) == (name, seed, settings)

@@ -1,6 +1,7 @@
 """The networks that are compared."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ...layers import BatchNorm1d
 from ...models import SynaNN
@@ -43,21 +44,21 @@ VARIANTS = {
 }
 
 
-def build(name, seed):
+def build(name: str, seed: int) -> Sequential:
     """The network of a variant. Variants of one seed start from equal weights and have equal dropout masks."""
     variant = VARIANTS[name]
     is_listing = variant.synapse == LISTING
     squash = "softmax" if variant.squash == "none" else variant.squash
     model = SynaNN(seed, synapse="free" if is_listing else variant.synapse, squash=squash)
     layers = {key: layer for key, layer in model.layers.items() if key != squash or variant.squash != "none"}
-    replaced = {"fcb": BatchNorm1d(64, variant.eps)}
+    replaced: dict[str, Any] = {"fcb": BatchNorm1d(64, variant.eps)}
     if is_listing:
         replaced["fcn"] = PublishedListing(64)
         replaced["fcn"].params["beta"][...] = model.params["fcn.beta"]
     return Sequential([(key, replaced.get(key, layer)) for key, layer in layers.items()])
 
 
-def without_synapse(name):
+def without_synapse(name: str) -> Any:
     """The variant that differs from this one by its synapse alone."""
     v = VARIANTS[name]
     return next(key for key, w in VARIANTS.items() if (w.squash, w.synapse, w.eps) == (v.squash, "none", v.eps))

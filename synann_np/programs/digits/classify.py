@@ -1,12 +1,14 @@
 """What a trained model says about pictures: probabilities, the best classes, the confusion of a labelled set."""
 
+from typing import Any
+
 import numpy as np
 
 from ...storage.safetensors_file import CheckpointError
 from ...train import outputs
 
 
-def probabilities(model, images, batch_size=1000):
+def probabilities(model: Any, images: np.ndarray, batch_size: int = 1000) -> np.ndarray:
     """The model's probability of every class, in evaluation mode.
 
     Arguments:
@@ -30,19 +32,19 @@ def probabilities(model, images, batch_size=1000):
     return found
 
 
-def best_classes(row, count=3):
+def best_classes(row: np.ndarray, count: int = 3) -> list[tuple[int, float]]:
     """The most probable classes of one picture: list of (class, probability), best first. row: (K,)."""
     order = np.argsort(-row, kind="stable")[:count]
     return [(int(k), float(row[k])) for k in order]
 
 
-def name_of(model, k):
+def name_of(model: Any, k: int) -> str:
     """What class k is called: the model's name for it, or its number."""
     names = model.class_names or ()
     return names[k] if k < len(names) else str(k)
 
 
-def confusion_matrix(labels, predicted, classes=10):
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int = 10) -> np.ndarray:
     """How often each class (row) was taken for which (column): (classes, classes) int64.
 
     Arguments: labels, predicted: (N,) integers in 0..classes−1, host arrays.
@@ -51,7 +53,7 @@ def confusion_matrix(labels, predicted, classes=10):
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
-def worst_mistakes(labels, probs, count=30):
+def worst_mistakes(labels: np.ndarray, probs: np.ndarray, count: int = 30) -> np.ndarray:
     """Indices of the pictures of which the model was most sure and wrong: (≤ count,), worst first.
 
     Arguments: labels: (N,) integers. probs: (N, K), as from probabilities.

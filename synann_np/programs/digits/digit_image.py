@@ -14,7 +14,7 @@ BOX, SIDE, CENTRE = 20, 28, 14.0
 THINNEST = 2.0  # pixels of the box; MNIST's strokes are 2 to 4.5 wide
 
 
-def to_mnist(grey):
+def to_mnist(grey: np.ndarray) -> np.ndarray:
     """Find the digit, and draw it as MNIST would have it.
 
     1. What the paper lies on is cut off (paper.py).
@@ -43,7 +43,7 @@ def to_mnist(grey):
     return _framed(cut)
 
 
-def drawing_to_mnist(ink):
+def drawing_to_mnist(ink: np.ndarray) -> np.ndarray:
     """A drawing, which needs no guessing about light and paper, as MNIST would have it: steps 4 and 5 of to_mnist.
 
     Arguments: ink: (H, W) floats in 0..1, 1 where the pen has been.

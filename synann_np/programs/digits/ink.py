@@ -1,5 +1,7 @@
 """Which pixels of a photograph are the digit."""
 
+from typing import Any
+
 import numpy as np
 
 from .paper import holds_a_window, otsu_threshold, relief, residual_of_surface, running, separation
@@ -16,7 +18,7 @@ LINE = 1 / 32  # of the longer side: the thickest line of the paper
 LINES = "no digit found: the ink runs from edge to edge, as lines of the paper do, or a digit that was cut off"
 
 
-def find_digit(grey):
+def find_digit(grey: np.ndarray) -> tuple[np.ndarray, Any, float]:
     """The digit of a photograph.
 
     Ink and paper are told apart by Otsu's threshold of the relief. Where what is found runs into the edges, it hangs

@@ -1,12 +1,14 @@
 """Ink and paper: how far each pixel of a photograph stands out from the paper around it."""
 
+from typing import Any
+
 import numpy as np
 
 WINDOW = 0.35  # of the longer side; wider than any stroke, so that every window shows some paper
 STRIP = 0.3  # of a side; a darker or lighter strip along an edge that is wider is not cut off
 
 
-def otsu_threshold(values):
+def otsu_threshold(values: np.ndarray) -> float:
     """The threshold that best splits values (any shape, floats) into two groups: largest variance between the means."""
     counts, edges = np.histogram(values, 256)
     middles = (edges[1:] + edges[:-1]) / 2
@@ -19,7 +21,7 @@ def otsu_threshold(values):
     return edges[1:-1][between >= (1 - 1e-9) * between.max()].mean()
 
 
-def without_table(grey):
+def without_table(grey: np.ndarray) -> np.ndarray:
     """The picture without strips along its edges that show what the paper lies on.
 
     A strip is uniform, ends at a sharp edge, and differs clearly from the middle of the picture.
@@ -31,7 +33,7 @@ def without_table(grey):
     return grey
 
 
-def relief(grey):
+def relief(grey: np.ndarray) -> np.ndarray:
     """How far each pixel stands out from the paper around it, to the side of ink: (H, W), about 0 on paper.
 
     The brightness of the paper at a place is that of the darkest window around the place, each window counting by its
@@ -44,13 +46,13 @@ def relief(grey):
     return running(running(brightest, size, np.minimum), size, np.minimum, 1) - grey
 
 
-def holds_a_window(mask, share):
+def holds_a_window(mask: np.ndarray, share: float) -> bool:
     """Whether a square of that share of the longer side lies in the mask as a whole: then it is no stroke."""
     size = round(share * max(mask.shape))
     return size <= min(mask.shape) and bool(running(running(mask, size, np.minimum), size, np.minimum, 1).any())
 
 
-def running(a, size, pick, axis=0):
+def running(a: np.ndarray, size: int, pick: Any, axis: int = 0) -> np.ndarray:
     """pick (np.maximum or np.minimum) over windows of `size` along an axis, which becomes shorter by size − 1."""
     a, length = np.moveaxis(a, axis, 0), 1
     while length < size:  # windows of twice the length out of two
@@ -59,7 +61,7 @@ def running(a, size, pick, axis=0):
     return np.moveaxis(a, 0, axis)
 
 
-def residual_of_surface(grey):
+def residual_of_surface(grey: np.ndarray) -> np.ndarray:
     """grey minus a quadratic surface fitted to the paper."""
     y, x = np.linspace(-1, 1, grey.shape[0])[:, None], np.linspace(-1, 1, grey.shape[1])
     surface = np.stack(np.broadcast_arrays(1.0, y, x, y * x, y**2, x**2), axis=-1)
@@ -73,7 +75,7 @@ def residual_of_surface(grey):
     return difference
 
 
-def separation(values, threshold):
+def separation(values: np.ndarray, threshold: float) -> float:
     """How much of the variance lies between the groups below and above a threshold: 0..1, 1 for two values only."""
     above = values > threshold
     share = above.mean()

@@ -1,5 +1,7 @@
 """Connected parts of a boolean picture, and which of them are the digit."""
 
+from typing import Any
+
 import numpy as np
 
 from .photo_file import PhotoError
@@ -11,39 +13,39 @@ SPECK = 1 / 8  # of the area of the largest part: what is smaller is no part of 
 class Part:
     """A connected part: rows, columns (index arrays of its pixels), and its bounding box, ends excluded."""
 
-    def __init__(self, rows, columns):
+    def __init__(self, rows: np.ndarray, columns: np.ndarray) -> None:
         self.rows, self.columns = rows, columns
         self.top, self.bottom = rows.min(), rows.max() + 1
         self.left, self.right = columns.min(), columns.max() + 1
         self.height, self.width = self.bottom - self.top, self.right - self.left
         self.area = len(rows)
 
-    def sides_touched(self, shape, within=0):
+    def sides_touched(self, shape: Any, within: int = 0) -> Any:
         """How many sides of a picture of that shape the part touches, or comes as near to as `within` pixels."""
         distances = self.top, self.left, shape[0] - self.bottom, shape[1] - self.right
         return sum(distance <= within for distance in distances)
 
-    def surrounds(self, other):
+    def surrounds(self, other: Any) -> bool:
         """Whether it is a thin outline around the other: a frame, or a circle drawn around a digit."""
         around = self.top < other.top and self.bottom > other.bottom
         around = around and self.left < other.left and self.right > other.right
         return around and self.area < 0.35 * self.height * self.width and other.height > 0.35 * self.height
 
 
-def components(mask):
+def components(mask: np.ndarray) -> list[Part]:
     """Connected parts (8 neighbours) of a boolean picture: list of Part, largest first."""
     starts_and_ends = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype("int8"), axis=1)
-    row_of, start = np.nonzero(starts_and_ends == 1)  # runs of pixels, row by row
-    end = np.nonzero(starts_and_ends == -1)[1]
+    row_of, left = np.nonzero(starts_and_ends == 1)  # runs of pixels, row by row
+    right = np.nonzero(starts_and_ends == -1)[1]
     first_of_row = np.searchsorted(row_of, np.arange(len(mask) + 1))
-    parent = list(range(len(start)))
+    parent = list(range(len(left)))
 
     def root(run):
         while parent[run] != run:
             parent[run] = run = parent[parent[run]]
         return run
 
-    start, end = start.tolist(), end.tolist()
+    start, end = left.tolist(), right.tolist()
     for above, here, stop in zip(first_of_row[:-2], first_of_row[1:-1], first_of_row[2:], strict=True):
         a, b = above, here
         while a < here and b < stop:
@@ -59,7 +61,7 @@ def components(mask):
     return sorted(found, key=lambda part: -part.area)
 
 
-def parts_of_digit(parts, area):
+def parts_of_digit(parts: Any, area: Any) -> list[Part]:
     """Those of the parts that are the digit: no specks, and no frame drawn around it.
 
     Arguments: parts: list of Part, largest first, not empty. area: of all ink, in pixels.

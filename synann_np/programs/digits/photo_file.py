@@ -1,7 +1,10 @@
 """Photographs from files: PNG and JPEG as grey pictures of a moderate size. Pillow is imported where it is used."""
 
 import warnings
+from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +20,7 @@ class PhotoError(ValueError):
     """A picture is missing or bad, or shows no digit. The message is one line."""
 
 
-def find_photos(paths):
+def find_photos(paths: Iterable[str | PathLike]) -> list[Path]:
     """Files as they are, folders replaced by the PNG and JPEG files in them, sorted.
 
     Hidden files are passed over: macOS puts one called "._5.jpg" beside 5.jpg, which is no picture.
@@ -38,7 +41,7 @@ def find_photos(paths):
     return found
 
 
-def read_photo(path):
+def read_photo(path: str | PathLike) -> np.ndarray:
     """Read one photograph as grey values.
 
     It is turned as the camera says, what is transparent becomes paper, and it is shrunk to at most 256 pixels a side.
@@ -62,7 +65,7 @@ def read_photo(path):
             file.seek(0)
             # Image.open would refuse pictures of today's cameras before they can be reduced.
             if beginning.startswith(b"\xff\xd8\xff"):
-                image = JpegImagePlugin.JpegImageFile(file)
+                image: Any = JpegImagePlugin.JpegImageFile(file)
                 _check_size(image, path, "progressive JPEG" if image.info.get("progressive") else "JPEG")
                 image.draft("L", (2 * LARGEST_SIDE, 2 * LARGEST_SIDE))
             elif beginning.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -3,6 +3,9 @@
 Every draw function writes one PNG file and raises OSError if it cannot be written.
 """
 
+from os import PathLike
+from typing import Any
+
 import numpy as np
 
 from ...mathematics.circuit import CircuitSimulator, adapting, draw_circuit, fit_response, flip, full_adder
@@ -10,22 +13,22 @@ from ...optim import SGD
 from ...storage.png_file import own_settings, write_png
 
 
-def draw_full_adder(path):
+def draw_full_adder(path: str | PathLike) -> None:
     """The diagram of circuit.full_adder."""
     draw_circuit(full_adder(), path, "Full adder: a + b + c = 2 carry + sum")
 
 
-def draw_flip_diagram(path):
+def draw_flip_diagram(path: str | PathLike) -> None:
     """The diagram of circuit.flip."""
     draw_circuit(flip(0.9, 0.8), path, "Flip circuit: (x, y) → (S(x, y), S(y, x))")
 
 
-def draw_adapting_diagram(path):
+def draw_adapting_diagram(path: str | PathLike) -> None:
     """The diagram of circuit.adapting."""
     draw_circuit(adapting(), path, "A synapse that adapts, through a memory of its input")
 
 
-def adaptation_target(steps=48, rise=4.0, fall=12.0):
+def adaptation_target(steps: int = 48, rise: float = 4.0, fall: float = 12.0) -> tuple[Any, Any]:
     """Pulses x (T, 1, 1) and a wanted response to them: 0.9 at the onset, less by 0.6 a, where a approaches 1 with the
     time constant `rise` while x is on and returns to 0 with `fall` while it is off."""
     x, target = np.zeros((steps, 1, 1)), np.zeros((steps, 1, 1))
@@ -38,7 +41,7 @@ def adaptation_target(steps=48, rise=4.0, fall=12.0):
 
 
 @own_settings()
-def draw_training(path, updates=250):
+def draw_training(path: str | PathLike, updates: int = 250) -> None:
     """Train the adapting circuit: its response before and after, and the error on the way."""
     from matplotlib.figure import Figure
 

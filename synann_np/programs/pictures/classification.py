@@ -1,6 +1,9 @@
 """Pictures about predictions. matplotlib is imported where it is used."""
 
 import math
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +14,7 @@ MOST = 200  # pictures in one file
 
 
 @own_settings()
-def digit_sheet(images, titles, path):
+def digit_sheet(images: Any, titles: Sequence[str], path: str | PathLike) -> None:
     """Draw digits with a title each, ten a row; of more than 200 the first 200.
 
     Arguments:
@@ -29,12 +32,13 @@ def digit_sheet(images, titles, path):
 
 
 @own_settings()
-def evaluation_picture(confusion, images, titles, path):
+def evaluation_picture(confusion: Any, images: Any, titles: Sequence[str], path: str | PathLike) -> None:
     """Draw a confusion matrix (K, K) beside the worst mistakes; other arguments as digit_sheet, N may be 0."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 6), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.2))
+    parts: Any = figure.subfigures(1, 2, width_ratios=(1, 1.2))
+    left, right = parts
     axes = left.add_subplot()
     share = confusion / confusion.sum(axis=1, keepdims=True).clip(1)
     axes.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)  # the root makes rare confusions visible

@@ -1,5 +1,8 @@
 """One picture of what a trained synapse says about one image."""
 
+from os import PathLike
+from typing import Any
+
 import numpy as np
 
 from ...storage.png_file import drawable, own_settings, write_png
@@ -8,7 +11,7 @@ FEW = 12  # units and channels that are listed by name
 
 
 @own_settings()
-def draw_shares(image, shares, path, title="", row=0):
+def draw_shares(image: np.ndarray, shares: Any, path: str | PathLike, title: str = "", row: int = 0) -> None:
     """Draw the shares of a ClassShares for its input number `row`.
 
     Arguments: image: (H, W), what to show as the input. path: the PNG file. title: of the whole picture.

@@ -1,10 +1,22 @@
 """Odds ratios with their intervals, one a row, on a logarithmic axis."""
 
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
 from ...storage.png_file import drawable, own_settings, write_png
 
 
 @own_settings()
-def draw_forest(path, labels, ratios, lows, highs, title="", xlabel="odds ratio"):
+def draw_forest(
+    path: str | PathLike,
+    labels: Sequence[str],
+    ratios: Any,
+    lows: Any,
+    highs: Any,
+    title: str = "",
+    xlabel: str = "odds ratio",
+) -> None:
     """Write a forest plot.
 
     Arguments:

@@ -1,9 +1,11 @@
 """Images of any number of channels as matplotlib draws them."""
 
+from typing import Any
+
 import numpy as np
 
 
-def to_pixels(images):
+def to_pixels(images: Any) -> np.ndarray:
     """Host array (N, H, W) uint8 to draw in grey, or (N, H, W, 3) in colour.
 
     Arguments: images: array or list (N, H, W) or (N, C, H, W), bytes or other numbers, which are stretched to 0..255.

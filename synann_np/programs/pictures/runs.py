@@ -1,6 +1,8 @@
 """The accuracies of several runs in one picture."""
 
 import statistics
+from os import PathLike
+from typing import Any
 
 from ...storage.png_file import drawable, own_settings, write_png
 from ..runs.comparison import mean_and_deviation, names
@@ -10,7 +12,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#0
 
 
 @own_settings()
-def accuracy_curves(groups, path):
+def accuracy_curves(groups: Any, path: str | PathLike) -> None:
     """Errors after each epoch: one colour for each group of runs, a thin line for each run, a thick one for the mean.
 
     The legend gives the accuracy after the last epoch, mean ± standard deviation over the runs, the worst first, as

@@ -1,5 +1,8 @@
 """Samples of a data set, in rows by class."""
 
+from collections.abc import Sequence
+from os import PathLike
+
 import numpy as np
 
 from ...storage.png_file import own_settings, write_png
@@ -7,7 +10,9 @@ from .pixels import to_pixels
 
 
 @own_settings()
-def sample_grid(images, labels, path, per_class=10, columns=()):
+def sample_grid(
+    images: np.ndarray, labels: np.ndarray, path: str | PathLike, per_class: int = 10, columns: Sequence[str] = ()
+) -> None:
     """Draw samples of every class that occurs: one row a class, its first `per_class` images.
 
     Arguments:

@@ -4,6 +4,8 @@ Every function writes one PNG file and raises OSError if it cannot be written.
 """
 
 import math
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from ...storage.png_file import own_settings, write_png
 
 
 @own_settings()
-def draw_surface(path, alpha=1.0, beta=1.0):
+def draw_surface(path: str | PathLike, alpha: float = 1.0, beta: float = 1.0) -> None:
     """S over the unit square, as a surface and as contours."""
     figure = _figure(10, 4.4)
     x, y = np.meshgrid(np.linspace(0, 1, 61), np.linspace(0, 1, 61))
@@ -36,7 +38,7 @@ def draw_surface(path, alpha=1.0, beta=1.0):
 
 
 @own_settings()
-def draw_surprisal_curves(path):
+def draw_surprisal_curves(path: str | PathLike) -> None:
     """I(x) = −log x with I(1 − x), and G, a mirror image of itself in the diagonal."""
     figure = _figure(9, 4.2)
     left, right = figure.subplots(1, 2)
@@ -60,7 +62,7 @@ def draw_surprisal_curves(path):
 
 
 @own_settings()
-def draw_bose_einstein(path):
+def draw_bose_einstein(path: str | PathLike) -> None:
     """∂LS/∂γ over the energy γ + v, and over v for several γ."""
     figure = _figure(9, 3.8)
     left, right = figure.subplots(1, 2)
@@ -85,7 +87,7 @@ def draw_bose_einstein(path):
 
 
 @own_settings()
-def draw_flip(path, beta=0.8, alphas=(0.9, 1.0, 1.15)):
+def draw_flip(path: str | PathLike, beta: float = 0.8, alphas: Any = (0.9, 1.0, 1.15)) -> None:
     """Trajectories of the flip circuit in the plane of its two outputs, with the fixed points, for several α."""
     from matplotlib import colormaps
 
@@ -107,7 +109,7 @@ def draw_flip(path, beta=0.8, alphas=(0.9, 1.0, 1.15)):
     write_png(figure, path)
 
 
-def flip_orbits(alpha, beta, steps=200):
+def flip_orbits(alpha: float, beta: float, steps: int = 200) -> Any:
     """Trajectories from 17 starting points: list of (steps + 1, 2), to the first point outside the unit square."""
     grid = np.linspace(0.08, 0.96, 5)
     starts = np.array([(a, b) for a in grid for b in grid if max(a, b) in grid[[2, 4]] or a == b])

@@ -1,11 +1,14 @@
 """The curves of a training run."""
 
+from os import PathLike
+from typing import Any
+
 from ...storage.png_file import drawable, own_settings, write_png
 from ...train import EvalRecord, TrainRecord
 
 
 @own_settings()
-def training_curves(records, path, title=""):
+def training_curves(records: Any, path: str | PathLike, title: str = "") -> None:
     """Draw a run: train loss over examples seen, test loss and test accuracy per epoch.
 
     Arguments:

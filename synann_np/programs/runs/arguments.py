@@ -4,14 +4,16 @@ import argparse
 import json
 import sys
 import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...storage.regular_file import read_text
 from .options import CHUNKS, DEFAULTS, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
 from .recipes import RecipeError, read_recipe, recipe_lines
 
 
-def parse_arguments(argv, description, prog=None):
+def parse_arguments(argv: Sequence[str] | None, description: str | None, prog: str | None = None) -> argparse.Namespace:
     """The arguments as a namespace. Settings that are not given are those of --recipe, or with --resume the run's own,
     and `out` is then its folder. Wrong ones end the process with a line and exit code 2, as argparse does it.
     """
@@ -32,7 +34,7 @@ def parse_arguments(argv, description, prog=None):
     return _completed(args, parser)
 
 
-def to_json(args, **more):
+def to_json(args: argparse.Namespace, **more: Any) -> str:
     """The content of run.json: every argument, and more."""
     settings = {key: str(value.resolve()) if isinstance(value, Path) else value for key, value in vars(args).items()}
     for key in OF_ONE_CALL:
@@ -40,7 +42,7 @@ def to_json(args, **more):
     return json.dumps(settings | more, indent=2) + "\n"
 
 
-def describe_settings(args):
+def describe_settings(args: argparse.Namespace) -> Iterator[str]:
     """Lines that tell the recipe and every setting."""
     if args.recipe is not None:
         yield f"Recipe: {args.recipe}"
@@ -48,7 +50,7 @@ def describe_settings(args):
     yield textwrap.fill(f"Settings: {' '.join(settings)}", 110, subsequent_indent="  ", break_long_words=False)
 
 
-def describe_classes(names):
+def describe_classes(names: Sequence[str] | None) -> Iterator[str]:
     """A line with the numbers and names of the classes, if they have names."""
     if names:
         yield " ".join(["Classes:", *(f"{k} {name}" for k, name in enumerate(names))])

@@ -2,8 +2,10 @@
 
 import json
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...storage.regular_file import read_text
 from ...train import EvalRecord
@@ -22,15 +24,15 @@ class Run:
     accuracies: list
 
     @property
-    def label(self):
+    def label(self) -> str:
         return self.settings.get("recipe") or self.settings.get("model", "synann")
 
     @property
-    def set_name(self):
+    def set_name(self) -> str:
         return "validation" if self.settings.get("validation") else "test"
 
 
-def read_run(folder):
+def read_run(folder: Path) -> Run:
     """The Run of a folder that train_mnist.py wrote.
 
     Raises: OSError if run.json or history.jsonl cannot be read, ValueError if they are no files of a run or no epoch
@@ -50,16 +52,16 @@ def read_run(folder):
     return Run(folder, settings, accuracies)
 
 
-def group(runs):
+def group(runs: Any) -> list[Any]:
     """Lists of runs that differ in nothing but the seed and the place, in the order of their first run."""
-    groups = {}
+    groups: dict[Any, list[Run]] = {}
     for run in runs:
         settings = {key: value for key, value in run.settings.items() if key not in OF_THE_PLACE}
         groups.setdefault(json.dumps(settings, sort_keys=True), []).append(run)
     return list(groups.values())
 
 
-def names(groups):
+def names(groups: Any) -> list[str]:
     """One name for each group: the recipe or the model, with up to two settings where a name would occur twice."""
     labels = [runs[0].label for runs in groups]
     names = []
@@ -75,7 +77,7 @@ def names(groups):
     return names
 
 
-def table(groups):
+def table(groups: Any) -> str:
     """Markdown: what, seeds, epochs, accuracy after the last epoch, mean ± standard deviation over the seeds.
 
     The last epoch, not the best one: who picks an epoch by its test accuracy has fitted the test set.
@@ -91,7 +93,7 @@ def table(groups):
     return "\n".join(lines)
 
 
-def mean_and_deviation(values):
+def mean_and_deviation(values: Sequence[float]) -> str:
     """ "99.08 ± 0.06": mean and sample standard deviation; of a single value the value alone."""
     deviation = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.2f}{deviation}"

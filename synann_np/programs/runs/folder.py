@@ -5,6 +5,7 @@ import os
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ...storage.atomic_file import remove_leftovers
 from ...storage.regular_file import regular_file
@@ -40,7 +41,7 @@ class RunFolder:
         cannot be written.
     """
 
-    def __init__(self, path, resume=False, overwrite=False):
+    def __init__(self, path: Any, resume: bool = False, overwrite: bool = False) -> None:
         self.path = Path(path)
         self.resume = resume
         self.overwrite = overwrite
@@ -55,7 +56,7 @@ class RunFolder:
         self.begun = resume  # there are results to keep
 
     @classmethod
-    def named_by_date(cls, parent):
+    def named_by_date(cls, parent: Any) -> Any:
         """A new folder in `parent`, whose name nobody else was given: a second run of the same second gets "...-2"."""
         name = datetime.now().strftime("%Y%m%d-%H%M%S")
         for number in itertools.count(1):
@@ -87,13 +88,13 @@ class RunFolder:
                 self.begin()
         os.close(self.lock)  # and so unlocks; the file stays, since removing it would race with the next owner
 
-    def begin(self):
+    def begin(self) -> None:
         """There are results from now on: nothing is undone, and a run that was replaced is gone."""
         self.begun = True
         for path in self.files:
             _aside(path).unlink(missing_ok=True)
 
-    def check_nothing_began(self):
+    def check_nothing_began(self) -> None:
         """Raises: RunFolderError if files tell of a run that has begun here."""
         began = self.history.exists() and b"\n" in self.history.read_bytes()
         if began or self.best.exists():

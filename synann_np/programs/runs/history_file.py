@@ -3,6 +3,7 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 from ...storage.regular_file import regular_file
 from ...training.history import to_line
@@ -21,7 +22,7 @@ class HistoryFile:
     Raises: ValueError if the file does not begin with that part; OSError if it cannot be opened.
     """
 
-    def __init__(self, path, size=0, sha256=None):
+    def __init__(self, path: Path, size: int = 0, sha256: Any = None) -> None:
         self.digest = hashlib.sha256()
         self.size = 0
         self.pending = b""  # lines that could not be written yet
@@ -35,16 +36,16 @@ class HistoryFile:
         self.file.truncate(self.size)
 
     @property
-    def sha256(self):
+    def sha256(self) -> str:
         """Of the lines that are written, in hexadecimal."""
         return self.digest.hexdigest()
 
-    def add(self, record):
+    def add(self, record: Any) -> None:
         """Append a record. If that fails (OSError), its line is kept and written by the next call that succeeds."""
         self.pending += to_line(record).encode()
         self.write()
 
-    def write(self):
+    def write(self) -> None:
         """Write what is pending. A write that failed half way is cut off first, so lines stay whole."""
         if self.pending:
             os.lseek(self.file.fileno(), self.size, os.SEEK_SET)
@@ -55,12 +56,12 @@ class HistoryFile:
             self._keep(self.pending)
             self.pending = b""
 
-    def sync(self):
+    def sync(self) -> None:
         """Everything to the disk, before a checkpoint refers to it. Raises: OSError."""
         self.write()
         os.fsync(self.file.fileno())
 
-    def close(self):
+    def close(self) -> None:
         self.file.close()
 
     def _keep(self, content):

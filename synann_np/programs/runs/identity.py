@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,7 @@ AFTER_TRAINING = (
 PACKAGE = Path(__file__).parents[2]
 
 
-def run_identity(settings, model, data):
+def run_identity(settings: dict[str, Any], model: Any, data: Iterable[np.ndarray]) -> dict[str, Any]:
     """Everything that the weights and the history of a run are a function of.
 
     Arguments:
@@ -29,7 +31,7 @@ def run_identity(settings, model, data):
     digest = hashlib.sha256()
     for a in data:
         digest.update(f"{a.dtype.str}{a.shape}".encode())
-        digest.update(np.ascontiguousarray(a))
+        digest.update(np.ascontiguousarray(a).data)
     network = {key: value for key, value in describe(model).items() if key not in ABOUT}
     return {
         **settings,
@@ -43,7 +45,7 @@ def run_identity(settings, model, data):
     }
 
 
-def differences(before, now):
+def differences(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
     """What changed between two identities: dict name -> "lr was 0.01 and is 0.1", empty if nothing did."""
     keys = [*before, *(key for key in now if key not in before)]
     return {
@@ -53,7 +55,7 @@ def differences(before, now):
     }
 
 
-def source_hash():
+def source_hash() -> str:
     """16 hex digits over the source files on which the numbers of a run depend: another version of them, another hash.
 
     What systems and editors leave in a folder is no source (.DS_Store, x.py~, .#x.py), and what draws, explains,

@@ -1,10 +1,14 @@
 """What a run of training prints: the lines of the published log, a bar on a terminal, and warnings."""
 
+import argparse
 import os
 import shlex
+import signal
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from ...train import EvalRecord, at_chance
 from ...training.callbacks import out_of_patience
@@ -15,7 +19,7 @@ Warning: the accuracy is still at chance after one epoch. The usual causes: a le
 dead) or far too low, images and labels that do not belong together, or data that are not scaled like MNIST."""
 
 
-def follow(run, saver, stop, test_name, args, classes=10):
+def follow(run: Any, saver: Any, stop: Any, test_name: str, args: argparse.Namespace, classes: int = 10) -> bool:
     """Show and save the records of a run, until it ends, has lost its patience, got a signal, or nobody reads its log.
 
     Returns: whether nobody reads it.
@@ -50,7 +54,7 @@ def follow(run, saver, stop, test_name, args, classes=10):
     return False
 
 
-def describe(record, test_name):
+def describe(record: Any, test_name: str) -> Iterator[str]:
     """The lines of the published log."""
     if isinstance(record, EvalRecord):
         yield (
@@ -62,30 +66,30 @@ def describe(record, test_name):
         yield f"Train Epoch: {record.epoch} [{share}]\tLoss: {record.loss:.6f}"
 
 
-def time_left(seconds, epoch, epochs):
+def time_left(seconds: float, epoch: int, epochs: int) -> str:
     """A line on the pace of a run."""
     left = seconds * (epochs - epoch)
     return f"Epoch {epoch} of {epochs}: {seconds:.1f} s an epoch, about {left / 60:.1f} min left"
 
 
-def complain(text):
+def complain(text: str) -> None:
     """A line on standard error that does not disturb the bar."""
     from tqdm import tqdm
 
     tqdm.write(text, file=sys.stderr)
 
 
-def continuation(prog, out):
+def continuation(prog: str, out: Any) -> str:
     """The command that resumes the run."""
     return f"Continue: {command(prog)} --resume {shlex.quote(str(out))}"
 
 
-def command(prog):
+def command(prog: str) -> str:
     """What a user types to run the program."""
     return prog if " " in prog else f"python scripts/{prog}.py"
 
 
-def announce_stop(received):
+def announce_stop(received: signal.Signals) -> None:
     """Straight to the descriptor: a signal may arrive in the middle of a print."""
     with suppress(OSError):
         os.write(2, f"\n{received.name}: saving at the next line of the log (Ctrl-C again: stop at once)\n".encode())

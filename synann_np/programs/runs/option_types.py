@@ -7,27 +7,27 @@ from .parts import to_augment
 from .save_interval import to_interval
 
 
-def count(text):
+def count(text: str) -> int:
     """A whole number from 1."""
     return _at_least(1, int, text)
 
 
-def whole(text):
+def whole(text: str) -> int:
     """A whole number from 0."""
     return _at_least(0, int, text)
 
 
-def rate(text):
+def rate(text: str) -> float:
     """A finite number from 0."""
     return _at_least(0, float, text)
 
 
-def share(text):
+def share(text: str) -> float:
     """A number from 0 to 1."""
     return _below(rate(text), text, "at most 1", lambda value: value <= 1)
 
 
-def decay(text):
+def decay(text: str) -> float:
     """A number from 0 to below 1."""
     return _below(rate(text), text, "less than 1", lambda value: value < 1)
 
@@ -49,12 +49,12 @@ def _below(value, text, words, fits):
     return value
 
 
-def interval(text):
+def interval(text: str) -> str:
     """Epochs or minutes between saves; the text is kept."""
     return _checked(to_interval, text)
 
 
-def augment(text):
+def augment(text: str) -> str:
     """Strengths of an augmentation; the text is kept."""
     return _checked(to_augment, text)
 

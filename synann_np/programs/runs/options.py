@@ -30,7 +30,7 @@ DEFAULTS = {
 }
 
 
-def make_parser(description, prog=None, exit_on_error=True):
+def make_parser(description: str | None, prog: str | None = None, exit_on_error: bool = True) -> Parser:
     """The parser of all options."""
     parser = Parser(description, prog, exit_on_error=exit_on_error)
     recipes = (

@@ -1,5 +1,9 @@
 """From the arguments of a run to its network, its optimiser, its schedule and its tools."""
 
+import argparse
+from typing import Any
+
+from ...backend import BackendLike
 from ...data import class_names, shape_and_classes
 from ...data.augment import Augment
 from ...models import MODELS, SynaGlobalPool, normalized
@@ -15,19 +19,20 @@ SCHEDULES = ("constant", "step", "cosine", "one_cycle")
 STRENGTHS = ("shift", "rotate", "scale", "shear", "elastic", "smoothness")
 
 
-def make_model(args, backend, data, train_images):
+def make_model(args: argparse.Namespace, backend: BackendLike, data: Any, train_images: Any) -> tuple[Any, Any]:
     """The network of args.model for a data set, as load_dataset gives it, and the number of classes.
 
     Of pictures in folders by class, the model also gets the names of the classes and the size of the pictures.
     """
     in_shape, classes = shape_and_classes(data)
-    model = NETWORKS[args.model](args.seed, args.dtype, backend, in_shape=in_shape, classes=classes)
+    network: Any = NETWORKS[args.model]
+    model = network(args.seed, args.dtype, backend, in_shape=in_shape, classes=classes)
     if args.data_dir and (names := class_names(args.data_dir)):
         model.class_names, model.in_shape = names, in_shape
     return normalized(model, train_images) if args.normalize else model, classes
 
 
-def make_optimizer(args):
+def make_optimizer(args: argparse.Namespace) -> Any:
     """The optimiser of args.optimizer. Raises: ValueError as its class."""
     options = {"lr": args.lr, "weight_decay": args.weight_decay, "decay_vectors": args.decay_vectors}
     if args.optimizer == "sgd":
@@ -35,7 +40,7 @@ def make_optimizer(args):
     return OPTIMIZERS[args.optimizer](**options)
 
 
-def make_tools(args, model, batches_per_epoch):
+def make_tools(args: argparse.Namespace, model: Any, batches_per_epoch: Any) -> TrainingTools:
     """TrainingTools of a run that trains `model` by so many batches an epoch."""
     return TrainingTools(
         schedule=make_schedule(args, batches_per_epoch),
@@ -46,7 +51,7 @@ def make_tools(args, model, batches_per_epoch):
     )
 
 
-def make_augment(args, batches_per_epoch):
+def make_augment(args: argparse.Namespace, batches_per_epoch: Any) -> Any:
     """Function of (images, step, first_row=0) for TrainingTools, or None.
 
     It leaves the last plain_epochs alone. An image that was turned or shifted was interpolated, and is a little
@@ -58,7 +63,7 @@ def make_augment(args, batches_per_epoch):
     return lambda images, step, first_row=0: augment(images, step, first_row) if step < last else images
 
 
-def make_schedule(args, batches_per_epoch):
+def make_schedule(args: argparse.Namespace, batches_per_epoch: Any) -> Any:
     """Function of the step -> learning rate; None if it is always the same."""
     total, rise = args.epochs * batches_per_epoch, round(args.warmup * batches_per_epoch)
     if args.schedule == "one_cycle":  # whose rise is a warm-up
@@ -73,13 +78,13 @@ def make_schedule(args, batches_per_epoch):
     return warm_up(after[args.schedule](), rise)
 
 
-def schedule_epochs(args):
+def schedule_epochs(args: argparse.Namespace) -> Any:
     """The epochs that schedule or augmentation depend on, None if they do not: a run may then be continued for more."""
     plain = args.plain_epochs and args.augment != "none"
     return args.epochs if plain or args.schedule in ("cosine", "one_cycle") else None
 
 
-def to_augment(text, seed=0):
+def to_augment(text: str, seed: int = 0) -> Augment | None:
     """Augment from "shift=2,rotate=10"; None from "none". Raises: ValueError for anything else."""
     if text == "none":
         return None

@@ -1,9 +1,12 @@
 """A run on several ranks: rank 0 writes, prints and decides, the others compute the same steps."""
 
+import argparse
 import math
 import os
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from signal import Signals
+from typing import Any
 
 from ...distributed import DataParallel, communicator
 from ...distributed.chunks import SMALL
@@ -13,7 +16,7 @@ from ..process import status_of
 TUNED_AT = 100  # the batch size that recipes and default learning rates were chosen with
 
 
-def on_all_ranks(train, args, prog):
+def on_all_ranks(train: bool, args: argparse.Namespace, prog: str) -> Any:
     """train(args, prog, communicator) on one process or on those of mpiexec. What goes wrong on one rank ends all.
 
     Returns: the exit status of rank 0, on all.
@@ -31,7 +34,7 @@ def on_all_ranks(train, args, prog):
         return agreed[0] if agreed else comm.abort(status)
 
 
-def divided(model, comm, args):
+def divided(model: Any, comm: Any, args: argparse.Namespace) -> Any:
     """The model whose batches are divided into args.chunks chunks, or itself without chunks.
 
     Raises: ValueError if the chunks do not fit the ranks.
@@ -41,7 +44,7 @@ def divided(model, comm, args):
     return DataParallel(model, with_nccl(comm, model.backend), args.chunks)
 
 
-def describe_division(comm, args, batches_per_epoch):
+def describe_division(comm: Any, args: argparse.Namespace, batches_per_epoch: Any) -> Iterator[Any]:
     """Lines on what is computed where, and what that means for the learning rate."""
     if not args.chunks:
         return
@@ -64,7 +67,7 @@ class Leading:
     Arguments: run: iterator. comm: Communicator. stop: StopSignals, which also gets the signals of the other ranks.
     """
 
-    def __init__(self, run, comm, stop):
+    def __init__(self, run: Any, comm: Any, stop: Any) -> None:
         self.run, self.comm, self.stop, self.over = run, comm, stop, False
 
     def __iter__(self):
@@ -79,14 +82,14 @@ class Leading:
             raise
         return record
 
-    def end(self):
+    def end(self) -> None:
         """Tell the others that this is the end. Not after an exception: they may wait for another message."""
         if not self.over:
             _go_on(self.comm, self.stop, False)
         self.run.close()
 
 
-def follow_first(run, comm, stop):
+def follow_first(run: Any, comm: Any, stop: Any) -> None:
     """Go through a run on another rank than the first, for as long as that goes on."""
     with closing(run):
         while _go_on(comm, stop) and next(run, None) is not None:
@@ -100,7 +103,7 @@ def _go_on(comm, stop, going=None):
     return comm.from_first(going)
 
 
-def share_state(comm, model, optimizer, average, saver=None):
+def share_state(comm: Any, model: Any, optimizer: Any, average: Any, saver: Any = None) -> Any:
     """Give all ranks the state of training of rank 0, where `saver` has started or resumed the run.
 
     Returns: step, finished.
@@ -133,7 +136,7 @@ def share_state(comm, model, optimizer, average, saver=None):
 
 
 @contextmanager
-def silent(quiet):
+def silent(quiet: Any) -> Iterator[Any]:
     """Inside, with `quiet`, nothing is printed: rank 0 has said it."""
     if not quiet:
         yield

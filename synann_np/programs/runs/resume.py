@@ -1,5 +1,7 @@
 """How a run is taken up again where it was saved."""
 
+from typing import Any
+
 from ...storage.checkpoint import CheckpointError, read_checkpoint
 from ...storage.optimizer_state import restore_optimizer
 from .history_file import HistoryFile
@@ -7,7 +9,7 @@ from .identity import differences
 from .training_state import check_best, training_state
 
 
-def take_up(saver, accept_changes=False):
+def take_up(saver: Any, accept_changes: bool = False) -> Any:
     """Give a RunSaver, its model and its optimiser the state of `last`. See RunSaver.resume."""
     if not saver.folder.last.exists():
         saver.folder.check_nothing_began()

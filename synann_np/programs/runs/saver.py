@@ -1,6 +1,8 @@
 """When and what a run saves, and how it is taken up again."""
 
 import time
+from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -32,25 +34,28 @@ class RunSaver:
     """
 
     def __init__(
-        self, folder, model, optimizer, identity, batches_per_epoch,
-        *, average=None, interval=None, needs_best=False, stop_on_error=False, warn=print, clock=time.monotonic,
-    ):  # fmt: skip
+        self, folder: Any, model: Any, optimizer: Any, identity: Any, batches_per_epoch: Any,
+        *, average: Any = None, interval: Any = None, needs_best: bool = False, stop_on_error: bool = False,
+        warn: Any = print, clock: Any = time.monotonic,
+    ) -> None:  # fmt: skip
         self.folder, self.model, self.optimizer, self.average = folder, model, optimizer, average
         self.identity, self.batches_per_epoch = identity, batches_per_epoch
         self.interval, self.stop_on_error, self.warn, self.clock = interval or Interval(), stop_on_error, warn, clock
         self.needs_best = needs_best
-        self.unsaved_best = None  # the content of `best` that could not be written yet
-        self.step = self.finished = self.best_correct = self.best_epoch = 0
-        self.saved = None  # step and finished at the last save that succeeded
+        self.unsaved_best: Any = None  # the content of `best` that could not be written yet
+        self.step = self.finished = 0
+        self.best_correct: Any = 0
+        self.best_epoch = 0
+        self.saved: Any = None  # step and finished at the last save that succeeded
         self.saved_at = clock()
-        self.history = None
+        self.history: Any = None
 
-    def start(self):
+    def start(self) -> None:
         """Begin from nothing, and save that: a folder that cannot hold the run is noticed before the work."""
         self.history = HistoryFile(self.folder.history)
         self.save()
 
-    def resume(self, accept_changes=False):
+    def resume(self, accept_changes: bool = False) -> Any:
         """Take up the state of `last`: model, optimiser, history, step, finished (epochs). None yet: start.
 
         Returns: list of str: what differs from the run that was saved, if accepted.
@@ -59,7 +64,7 @@ class RunSaver:
         """
         return take_up(self, accept_changes)
 
-    def after(self, record):
+    def after(self, record: Any) -> None:
         """Note a record, and save if it is time. model and optimizer must be in the state after record.step updates.
 
         Raises: NonFiniteLoss: the weights are not finite, so the last good checkpoint is kept. NotSaved.
@@ -75,7 +80,7 @@ class RunSaver:
         elif self.interval.is_over(record, self.clock() - self.saved_at):
             self.save()
 
-    def save(self, new_best=False):
+    def save(self, new_best: bool = False) -> Any:
         """Save the state of training into `last`; before that into `best`, if it is the best or an earlier one could
         not be saved. Returns: whether both are saved. Raises: as after.
         """
@@ -98,18 +103,18 @@ class RunSaver:
             self.saved = self.step, self.finished
         return self._is_saved()
 
-    def save_if_new(self):
+    def save_if_new(self) -> Any:
         """Save unless the state is saved already. Returns: whether it is saved now. Raises: as after."""
         return self._is_saved() or self.save()
 
-    def close(self):
+    def close(self) -> None:
         if self.history is not None:
             self.history.close()
 
     def _is_saved(self):
         return self.saved == (self.step, self.finished) and self.unsaved_best is None
 
-    def write(self, path, content):
+    def write(self, path: str | PathLike, content: Any) -> Any:
         """Replace a file of the folder. Returns: whether it succeeded. Raises: NotSaved."""
         return self._try(lambda: write_atomically(path, content), path)
 

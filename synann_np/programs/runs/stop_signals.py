@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM as a wish to stop, not as an exception in the middle of a step."""
 
 import signal
+from typing import Any
 
 
 class StopSignals:
@@ -17,10 +18,10 @@ class StopSignals:
     Handlers belong to the main thread: in any other this does nothing.
     """
 
-    def __init__(self, notify=lambda received: None):
+    def __init__(self, notify: Any = lambda received: None) -> None:
         self.notify = notify
         self.received = None
-        self.previous = {}
+        self.previous: dict[int, Any] = {}
 
     def __enter__(self):
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,11 +1,14 @@
 """Where a run stood when it was saved, checked."""
 
+from os import PathLike
+from typing import Any
+
 from ...storage.checkpoint import CheckpointError, read_checkpoint
 
 NUMBERS = ("step", "finished", "best_correct", "best_epoch", "batches_per_epoch", "history_size")
 
 
-def training_state(checkpoint):
+def training_state(checkpoint: Any) -> Any:
     """The dict that RunSaver put into a checkpoint.
 
     step: updates done; finished: epochs done; best_correct, best_epoch: right answers and number of the best epoch, 0
@@ -24,7 +27,7 @@ def training_state(checkpoint):
     return state
 
 
-def check_best(path, best_epoch):
+def check_best(path: str | PathLike, best_epoch: Any) -> Any:
     """What is wrong with the file of the best epoch so far, None if nothing is.
 
     A file of a later epoch is right: the run was killed between two saves, and will come to that epoch again.
