@@ -21,18 +21,9 @@ from .training.run import Run
 from .training.tools import PLAIN, TrainingTools
 
 __all__ = [
-    "EvalRecord",
-    "NonFiniteLoss",
-    "TrainRecord",
-    "at_chance",
-    "evaluate",
-    "fit",
-    "outputs",
-    "predict",
-    "predict_proba",
-    "train_step",
-    "train_steps",
-]
+    "EvalRecord", "NonFiniteLoss", "TrainRecord", "at_chance", "evaluate", "fit",
+    "outputs", "predict", "predict_proba", "train_step", "train_steps",
+]  # fmt: skip
 
 
 def fit(
@@ -126,17 +117,9 @@ def fit(
 
 
 def train_steps(
-    model: Any,
-    optimizer: Any,
-    images: Array,
-    labels: Array,
-    order: Array,
-    batch_size: int,
-    step: int,
-    tools: TrainingTools = PLAIN,
-    loss: Callable = nll_loss,
-    weights: Array | None = None,
-) -> Any:
+    model: Any, optimizer: Any, images: Array, labels: Array, order: Array, batch_size: int, step: int,
+    tools: TrainingTools = PLAIN, loss: Callable = nll_loss, weights: Array | None = None,
+) -> Any:  # fmt: skip
     """One update by every batch of a part of an epoch. Nothing waits for a device.
 
     Arguments:
@@ -169,15 +152,9 @@ def train_steps(
 
 
 def train_step(
-    model: Any,
-    optimizer: Any,
-    x: Array,
-    labels: Array,
-    step: int,
-    label_smoothing: float = 0.0,
-    max_norm: float | None = None,
-    loss: Callable = nll_loss,
-) -> Any:
+    model: Any, optimizer: Any, x: Array, labels: Array, step: int, label_smoothing: float = 0.0,
+    max_norm: float | None = None, loss: Callable = nll_loss,
+) -> Any:  # fmt: skip
     """One update of the model by one batch: forward, loss, backward, optimiser.
 
     Arguments:

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "models": {"arguments", "backend", "layers", "sequential"},
     "storage": {"arguments", "backend", "layers", "sequential", "version"},
     "training": {"arguments", "backend", "data", "losses", "sequential", "storage"},
-    "train": {"arguments", "data", "losses", "training"},
+    "train": {"arguments", "backend", "data", "losses", "training"},
     "mathematics": {"arguments", "backend", "layers", "storage"},
     "risk": {"mathematics"},
     "bridges": GROUND | ENGINE | {"fast", "storage", "training", "train"},

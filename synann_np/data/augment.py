@@ -60,15 +60,9 @@ class Augment:
     """
 
     def __init__(
-        self,
-        seed: int,
-        shift: float = 0.0,
-        rotate: float = 0.0,
-        scale: float = 0.0,
-        shear: float = 0.0,
-        elastic: float = 0.0,
-        smoothness: float = 5.0,
-    ) -> None:
+        self, seed: int, shift: float = 0.0, rotate: float = 0.0, scale: float = 0.0, shear: float = 0.0,
+        elastic: float = 0.0, smoothness: float = 5.0,
+    ) -> None:  # fmt: skip
         for name, value, least in (
             ("seed", seed, 0), ("shift", shift, 0), ("rotate", rotate, 0), ("scale", scale, 0), ("shear", shear, 0),
             ("elastic", elastic, 0), ("smoothness", smoothness, 1),

@@ -65,16 +65,9 @@ class DataParallel:
         return own_chunks(N, self.chunks, self.comm.rank, self.comm.size)
 
     def batches(
-        self,
-        images: Array,
-        labels: Array,
-        batch_size: int,
-        order: Array,
-        dtype: DTypeLike = "float32",
-        augment: Any = None,
-        step: int = 0,
-        *more: Any,
-    ) -> Iterator[Any]:
+        self, images: Array, labels: Array, batch_size: int, order: Array, dtype: DTypeLike = "float32",
+        augment: Any = None, step: int = 0, *more: Any,
+    ) -> Iterator[Any]:  # fmt: skip
         """As data.batches, but of this rank alone.
 
         Yields: (N, xs), labels: rows of the batch, and lists of the chunks. An empty chunk holds the first row of the

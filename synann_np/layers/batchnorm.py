@@ -43,15 +43,9 @@ class BatchNorm(Layer):
     mixes_rows = True
 
     def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float = 0.1,
-        *,
-        rng: Rng = None,
-        dtype: DTypeLike = "float32",
-        backend: BackendLike = "numpy",
-    ) -> None:
+        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, *, rng: Rng = None,
+        dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    ) -> None:  # fmt: skip
         super().__init__(dtype, backend, num_features=num_features, eps=eps, momentum=momentum)
         C = self.num_features = self.integer("num_features")
         self.eps, self.momentum = self.number("eps"), self.number("momentum", 0, 1)

@@ -27,16 +27,9 @@ class GroupNorm(Layer):
     """
 
     def __init__(
-        self,
-        num_groups: int,
-        num_channels: int,
-        eps: float = 1e-5,
-        affine: bool = True,
-        *,
-        rng: Rng = None,
-        dtype: DTypeLike = "float32",
-        backend: BackendLike = "numpy",
-    ) -> None:
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, *, rng: Rng = None,
+        dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    ) -> None:  # fmt: skip
         super().__init__(dtype, backend, num_groups=num_groups, num_channels=num_channels, eps=eps, affine=affine)
         self.num_groups, C = self.integer("num_groups"), self.integer("num_channels")
         self.num_channels, self.eps = C, self.number("eps")

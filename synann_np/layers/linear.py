@@ -25,15 +25,9 @@ class Linear(Layer):
     """
 
     def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        *,
-        rng: Rng = None,
-        dtype: DTypeLike = "float32",
-        backend: BackendLike = "numpy",
-    ) -> None:
+        self, in_features: int, out_features: int, bias: bool = True, *, rng: Rng = None,
+        dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    ) -> None:  # fmt: skip
         super().__init__(dtype, backend, in_features=in_features, out_features=out_features, bias=bias)
         C, F = self.in_features, self.out_features = self.integer("in_features"), self.integer("out_features")
         shapes = {"weight": (F, C)} | ({"bias": (F,)} if self.flag("bias") else {})

@@ -27,13 +27,9 @@ class MaxPool2d(Layer):
     """
 
     def __init__(
-        self,
-        kernel_size: IntPair,
-        stride: IntPair | None = None,
-        padding: IntPair = 0,
-        dilation: IntPair = 1,
+        self, kernel_size: IntPair, stride: IntPair | None = None, padding: IntPair = 0, dilation: IntPair = 1,
         ceil_mode: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(
             kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
         )

@@ -25,15 +25,9 @@ class Recurrent(Layer):
     """
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        return_sequences: bool,
-        truncate: int | None,
-        dtype: DTypeLike,
-        backend: BackendLike,
-        **config: Any,
-    ) -> None:
+        self, input_size: int, hidden_size: int, return_sequences: bool, truncate: int | None, dtype: DTypeLike,
+        backend: BackendLike, **config: Any,
+    ) -> None:  # fmt: skip
         config = {"return_sequences": return_sequences, "truncate": truncate, **config}
         super().__init__(dtype, backend, input_size=input_size, hidden_size=hidden_size, **config)
         self.input_size, self.hidden_size = self.integer("input_size"), self.integer("hidden_size")

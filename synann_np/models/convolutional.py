@@ -27,14 +27,9 @@ SQUASHES: dict[str, Any] = {"softmax": Softmax, "sigmoid": Sigmoid, "none": None
 
 
 def SynaNN(
-    seed: int = 5,
-    dtype: DTypeLike = "float32",
-    backend: BackendLike = "numpy",
-    synapse: str = "free",
-    squash: str = "softmax",
-    in_shape: tuple[int, ...] = (1, 28, 28),
-    classes: int = 10,
-) -> Sequential:
+    seed: int = 5, dtype: DTypeLike = "float32", backend: BackendLike = "numpy", synapse: str = "free",
+    squash: str = "softmax", in_shape: tuple[int, ...] = (1, 28, 28), classes: int = 10,
+) -> Sequential:  # fmt: skip
     """The network of the seed: a small convolutional network whose classifier is softmax → synapse → batch-norm.
 
     Arguments:
@@ -77,12 +72,9 @@ def SynaNN(
 
 
 def SynaLeNet(
-    seed: int = 5,
-    dtype: DTypeLike = "float32",
-    backend: BackendLike = "numpy",
-    in_shape: tuple[int, ...] = (1, 28, 28),
-    classes: int = 10,
-) -> Sequential:
+    seed: int = 5, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    in_shape: tuple[int, ...] = (1, 28, 28), classes: int = 10,
+) -> Sequential:  # fmt: skip
     """SynaNN without its dropout and without the relu in front of the softmax: what `--recipe quick` trains.
 
     Arguments, returns, raises: as SynaNN.
@@ -93,12 +85,9 @@ def SynaLeNet(
 
 
 def SynaCNN(
-    seed: int = 5,
-    dtype: DTypeLike = "float32",
-    backend: BackendLike = "numpy",
-    in_shape: tuple[int, ...] = (1, 28, 28),
-    classes: int = 10,
-) -> Sequential:
+    seed: int = 5, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    in_shape: tuple[int, ...] = (1, 28, 28), classes: int = 10,
+) -> Sequential:  # fmt: skip
     """Five convolutions with batch-norm, and a classifier of sigmoid → synapse → batch-norm, without dropout.
 
     The pooling windows come early, where the images are large: 8.4 million multiplications an image. A convolution

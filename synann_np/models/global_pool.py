@@ -12,13 +12,9 @@ from .in_shape import image_features, number_of_classes
 
 
 def SynaGlobalPool(
-    seed: int = 5,
-    dtype: DTypeLike = "float32",
-    backend: BackendLike = "numpy",
-    hidden: int = 784,
-    in_shape: Sequence[int] = (1, 28, 28),
-    classes: int = 10,
-) -> Sequential:
+    seed: int = 5, dtype: DTypeLike = "float32", backend: BackendLike = "numpy", hidden: int = 784,
+    in_shape: Sequence[int] = (1, 28, 28), classes: int = 10,
+) -> Sequential:  # fmt: skip
     """Four convolutions with relu, the largest value of every channel, and a synapse of all channels.
 
     The network of the author's Keras script, which reports 99.59 % in its best test epoch: 915 million multiplications

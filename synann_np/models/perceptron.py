@@ -13,14 +13,9 @@ from .in_shape import number_of_classes, shape_of_example
 
 
 def SynaMLP(
-    seed: int = 5,
-    dtype: DTypeLike = "float32",
-    backend: BackendLike = "numpy",
-    hidden: int = 250,
-    in_shape: tuple[int, ...] = (1, 28, 28),
-    classes: int = 10,
-    synapse: Callable = Synapse,
-) -> Sequential:
+    seed: int = 5, dtype: DTypeLike = "float32", backend: BackendLike = "numpy", hidden: int = 250,
+    in_shape: tuple[int, ...] = (1, 28, 28), classes: int = 10, synapse: Callable = Synapse,
+) -> Sequential:  # fmt: skip
     """A perceptron with one hidden layer, softmax → synapse → batch-norm.
 
     250 hidden units are those of the author's Keras script. The paper (Li, 2018) has 280, trained by Adam with a

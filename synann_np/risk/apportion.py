@@ -64,12 +64,9 @@ def apportion(names: tuple[str, ...], contributions: np.ndarray, probability: np
 
 
 def attributable_fractions(
-    probability: Callable[[np.ndarray], np.ndarray],
-    X: np.ndarray,
-    weight: np.ndarray,
-    columns: Sequence[str],
+    probability: Callable[[np.ndarray], np.ndarray], X: np.ndarray, weight: np.ndarray, columns: Sequence[str],
     factors: Any,
-) -> NamedArray:
+) -> NamedArray:  # fmt: skip
     """Σ w (p − p without) / Σ w p for each factor; where that is negative, the prevented Σ w (p without − p) / Σ w p
     without.
 

@@ -1,7 +1,7 @@
 """CausalGate: which cause did it? A scikit-learn classifier for independent causes, preventers and rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -53,13 +53,9 @@ class CausalGate(ClassifierMixin, BaseEstimator):
     """
 
     def __init__(
-        self,
-        causes: Iterable[str | int] | None = None,
-        preventers: Iterable[str | int] | None = None,
-        pies: Sequence = (),
-        prior: float = 1.0,
-        uncertain: Iterable[str | int] = (),
-    ) -> None:
+        self, causes: Iterable[str | int] | None = None, preventers: Iterable[str | int] | None = None,
+        pies: Sequence = (), prior: float = 1.0, uncertain: Iterable[str | int] = (),
+    ) -> None:  # fmt: skip
         self.causes = causes
         self.preventers = preventers
         self.pies = pies
@@ -74,9 +70,7 @@ class CausalGate(ClassifierMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         return tags
 
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, exposure: Any = None, sampling: Any = None
-    ) -> "CausalGate":
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, exposure: Any = None, sampling: Any = None) -> Self:
         """Estimate leak_ and beta_.
 
         Arguments:

@@ -49,14 +49,9 @@ class Pies:
 
 
 def find_pies(
-    X: Any,
-    y: Any,
-    order: int = 3,
-    sample_weight: Any = None,
-    shuffles: int = 39,
-    level: float = 0.05,
+    X: Any, y: Any, order: int = 3, sample_weight: Any = None, shuffles: int = 39, level: float = 0.05,
     random_state: Any = 0,
-) -> Pies:
+) -> Pies:  # fmt: skip
     """Search for sufficient causes: rules of up to `order` factors, each present or absent, that bring about y.
 
     Greedy: the rule that improves the extended BIC most is added; after each addition every rule is tried out against

@@ -82,16 +82,9 @@ class Likelihood:
     """
 
     def __init__(
-        self,
-        causes: Terms,
-        preventers: Terms,
-        y: np.ndarray,
-        weight: np.ndarray,
-        exposure: np.ndarray,
-        prior: float = 0.0,
-        leak_prior: float = 0.0,
-        ratio: float = 1.0,
-    ) -> None:
+        self, causes: Terms, preventers: Terms, y: np.ndarray, weight: np.ndarray, exposure: np.ndarray,
+        prior: float = 0.0, leak_prior: float = 0.0, ratio: float = 1.0,
+    ) -> None:  # fmt: skip
         M, K = causes.doses.shape[1], preventers.doses.shape[1]
         self.ratio, self.prior, self.leak_prior = ratio, float(prior), leak_prior
         self.rate = weight[y].sum() / weight.sum()

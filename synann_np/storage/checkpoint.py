@@ -61,9 +61,7 @@ class Checkpoint:
         return model
 
 
-def save(
-    path: str | PathLike, model: Any, optimizer: Any = None, training: dict[str, Any] | None = None, average: Any = None
-) -> None:
+def save(path: str | PathLike, model: Any, optimizer: Any = None, training: Any = None, average: Any = None) -> None:
     """Write a model, and what is needed to train on, into one file, replaced in one step.
 
     Arguments:
@@ -79,7 +77,7 @@ def save(
     write_atomically(path, to_bytes(model, optimizer, training, average))
 
 
-def to_bytes(model: Any, optimizer: Any = None, training: dict[str, Any] | None = None, average: Any = None) -> bytes:
+def to_bytes(model: Any, optimizer: Any = None, training: Any = None, average: Any = None) -> bytes:
     """The content of the file that `save` writes. Arguments and errors as there."""
     model = getattr(model, "plain", model)  # compiled layers share the arrays of the plain ones
     texts = {

@@ -29,15 +29,9 @@ y, _ = model.forward(x)
 
 
 def write_model_card(
-    path: str | PathLike,
-    description: str,
-    *,
-    title: str | None = None,
-    license: str | None = None,
-    datasets: Iterable[str] = (),
-    metrics: dict[str, float] | None = None,
-    overwrite: bool = False,
-) -> Path:
+    path: str | PathLike, description: str, *, title: str | None = None, license: str | None = None,
+    datasets: Iterable[str] = (), metrics: dict[str, float] | None = None, overwrite: bool = False,
+) -> Path:  # fmt: skip
     """Write README.md into the folder of a model.
 
     Arguments:

@@ -17,11 +17,8 @@ from .translations import add_layers
 
 
 def export(
-    model: Sequential,
-    path: str | PathLike,
-    input_shape: Sequence[int] | None = None,
-    pixels: bool | None = None,
-) -> onnx.ModelProto:
+    model: Sequential, path: str | PathLike, input_shape: Sequence[int] | None = None, pixels: bool | None = None,
+) -> onnx.ModelProto:  # fmt: skip
     """Write a model in evaluation mode as an ONNX file of standard operators (opset 18), for any batch size.
 
     The file takes what `fit` and `predict` take. Pixels: input "images", uint8 (N, *input_shape), scaled to 0..1 and

@@ -26,7 +26,8 @@ def synapse_graph(x: Tensor, v: Tensor, alpha: Tensor, beta: Tensor) -> tuple[Te
         return cuda.forward(x, v, alpha, beta)
     arrays: Any = [_array(a) for a in (x, v, alpha, beta)]
     if working_compiler() is not None:
-        y, cache = loops.synapse_graph_forward(*arrays, threads=torch.get_num_threads())
+        a_x, a_v, a_alpha, a_beta = arrays
+        y, cache = loops.synapse_graph_forward(a_x, a_v, a_alpha, a_beta, threads=torch.get_num_threads())
         R, zeros = cache[-2:]
     else:
         y, (_, _, _, R, _, _, zeros, _, _) = plain.synapse_graph_forward(*arrays)

@@ -45,13 +45,9 @@ class CircuitSimulator(Layer):
     """
 
     def __init__(
-        self,
-        circuit: Any,
-        outputs: Sequence[str] | None = None,
-        *,
-        dtype: DTypeLike = "float32",
+        self, circuit: Any, outputs: Sequence[str] | None = None, *, dtype: DTypeLike = "float32",
         backend: BackendLike = "numpy",
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(dtype, backend, circuit=circuit)
         self.inputs, self.delays = circuit.of_kind("input"), circuit.of_kind("delay")
         self.outputs = circuit.of_kind("synapse") if outputs is None else list(outputs)

@@ -9,14 +9,9 @@ from ...storage.png_file import drawable, own_settings, write_png
 
 @own_settings()
 def draw_forest(
-    path: str | PathLike,
-    labels: Sequence[str],
-    ratios: Any,
-    lows: Any,
-    highs: Any,
-    title: str = "",
+    path: str | PathLike, labels: Sequence[str], ratios: Any, lows: Any, highs: Any, title: str = "",
     xlabel: str = "odds ratio",
-) -> None:
+) -> None:  # fmt: skip
     """Write a forest plot.
 
     Arguments:
