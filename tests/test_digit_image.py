@@ -235,7 +235,7 @@ def grounds():
 @pytest.mark.parametrize("negative", [False, True], ids=["dark on light", "light on dark"])
 def test_what_else_is_on_the_paper_makes_no_difference(digits, name, negative):
     ground = grounds()[name]
-    for digit in digits[1:6]:
+    for digit in digits[1:4]:
         clean, seen = (to_mnist(1 - g if negative else g) for g in (sheet(digit), sheet(digit, ground=ground)))
         assert nearest(seen, clean) > 0.85  # edges of strokes are cut a little closer
 

@@ -42,6 +42,8 @@ def torch_peers(bench, monkeypatch):
 
     monkeypatch.setattr(gpu_torch_peers, "load_mnist", bench.peers.load_mnist)
     monkeypatch.setattr(gpu_torch_peers, "STEPS", 4)
+    # Each of the many collections would go through all of PyTorch's objects: a tenth of a second, and no test of ours.
+    monkeypatch.setattr(bench.worker, "gc", SimpleNamespace(collect=lambda: None))
 
     class WithoutGraphs(gpu_torch_peers.GpuTorchPeer):
         """What stands for a graph makes the step again."""
