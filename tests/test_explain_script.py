@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import synann_np
+from stripes import stripes
+from synann_np.data import write_idx
 from synann_np.layers import Linear
 from synann_np.models import SynaNN
 from synann_np.sequential import Sequential
@@ -30,6 +32,18 @@ def model(tmp_path):
     return path
 
 
+@pytest.fixture
+def few(tmp_path):
+    """A folder with 20 striped images for training and 20 for testing."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    images, labels = stripes(20, seed=0)
+    for split in ("train", "t10k"):
+        write_idx(folder / f"{split}-images-idx3-ubyte", images)
+        write_idx(folder / f"{split}-labels-idx1-ubyte", labels)
+    return folder
+
+
 # matplotlib's own arithmetic may underflow
 @np.errstate(all="ignore")
 def run(*arguments):
@@ -37,9 +51,9 @@ def run(*arguments):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_an_image_of_the_test_set_gives_tables_and_a_picture(model, tmp_path, capsys):
+def test_an_image_of_the_test_set_gives_tables_and_a_picture(model, few, tmp_path, capsys):
     out = tmp_path / "shares.png"
-    assert run("--index", 3, "--model", model, "--out", out) == 0
+    assert run("--index", 3, "--data-dir", few, "--model", model, "--out", out) == 0
     assert out.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     text = capsys.readouterr().out
     rows = re.findall(r"^ +(\d) +[\d.]+% (.+)$", text, re.M)
@@ -61,18 +75,18 @@ def test_a_photograph_is_explained(model, tmp_path):
     assert run(photo, "--model", model, "--out", tmp_path / "shares.png") == 0
 
 
-def test_what_cannot_be_done_is_said_in_one_line(model, tmp_path, capsys):
+def test_what_cannot_be_done_is_said_in_one_line(model, few, tmp_path, capsys):
     other = tmp_path / "other.safetensors"
     synann_np.save(other, Sequential([("fc", Linear(3, 2))]))
     cases = [
-        (["--index", 10000, "--model", model], "the test set has 0..9999"),
+        (["--index", 20, "--model", model], "the test set has 0..19"),
         (["nothing.png", "--model", model], "nothing.png"),
         (["--index", 0, "--model", tmp_path / "none"], "none"),
         (["--index", 0, "--model", other], "one Synapse"),
         (["--index", 0, "--model", model, "--out", tmp_path / "no folder" / "a.png"], "No such file"),
     ]
     for arguments, reason in cases:
-        assert run(*arguments) == 2
+        assert run(*arguments, "--data-dir", few) == 2
         error = capsys.readouterr().err
         assert error.startswith("explain: ")
         assert error.count("\n") == 1
