@@ -26,7 +26,7 @@ def dotted(path):
 FILES = {dotted(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 # Which room may import which. A room is a file or folder at the top of the package; inside a folder, imports are free.
-GROUND = {"arguments", "backend", "counter_random", "version"}
+GROUND = {"arguments", "backend", "counter_random", "product", "version"}
 ENGINE = {"layers", "sequential", "losses", "optim", "gradcheck", "models", "data"}
 MAY_IMPORT = {
     "__main__": {"programs"},
@@ -35,8 +35,9 @@ MAY_IMPORT = {
     "backend": set(),
     "version": set(),
     "counter_random": {"arguments", "backend"},
-    "data": {"arguments", "backend", "counter_random", "storage"},
-    "layers": {"arguments", "backend", "counter_random"},
+    "product": {"backend"},
+    "data": {"arguments", "backend", "counter_random", "product", "storage"},
+    "layers": {"arguments", "backend", "counter_random", "product"},
     "losses": {"arguments", "backend", "layers", "mathematics"},
     "optim": {"arguments", "backend"},
     "gradcheck": {"arguments", "backend"},

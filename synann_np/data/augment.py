@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backend import array_module
 from ..counter_random import random_bits, splitmix64
+from ..product import product
 
 SPACING = 1.4  # of the nodes, in units of smoothness: leaves correlations along an axis within 0.02 of a Gaussian
 
@@ -94,7 +95,7 @@ class Augment:
         coefficients = array_module(images).concatenate(
             [self._affine(first, step, first_row), self._nodes(first, step, first_row, len(basis) - 3)], axis=2
         )
-        source = (coefficients.reshape(2 * N, len(basis)) @ basis).reshape(2, N, H, W)
+        source = product(coefficients.reshape(2 * N, len(basis)), basis).reshape(2, N, H, W)
         moved = [sample(channel, source[0], source[1]) for channel in channels]  # all of them in the same way
         return moved[0] if images.ndim == 3 else array_module(images).stack(moved, axis=1)
 

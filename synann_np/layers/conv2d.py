@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from ..backend import Array, BackendLike, DTypeLike, Rng, array_module
+from ..product import product
 from .base import IntPair, Layer
 from .initializers import fan_in_uniform
 
@@ -74,7 +75,7 @@ class Conv2d(Layer):
         N, _, H, W = patches.shape[:4]  # H', W' of the docstring
         # patches (N, C, H', W', KH, KW): what is summed, C KH KW, comes first, what is not, H' W' N, last.
         cols = patches.transpose(1, 4, 5, 2, 3, 0).reshape(G, part * KH * KW, H * W * N)
-        y = (weight.reshape(G, F // G, -1) @ cols).reshape(F, -1)  # (F, H'W'N)
+        y = product(weight.reshape(G, F // G, -1), cols).reshape(F, -1)  # (F, H'W'N)
         if "bias" in self.params:
             y = y + self.params["bias"][:, None]
         return y.reshape(F, H, W, N).transpose(3, 0, 1, 2), (cols, x.shape, (N, F, H, W))
@@ -86,10 +87,10 @@ class Conv2d(Layer):
         (F, _, KH, KW), (SH, SW), (DH, DW), G = weight.shape, self.stride, self.dilation, self.groups
         dy_h, dy_w = y_shape[2:]
         dy = dy.transpose(1, 2, 3, 0).reshape(G, F // G, -1)  # (F, H'W'N), in groups
-        grads = {"weight": (dy @ cols.swapaxes(1, 2)).reshape(weight.shape)}
+        grads = {"weight": product(dy, cols.swapaxes(1, 2)).reshape(weight.shape)}
         if "bias" in self.params:
             grads["bias"] = dy.sum(axis=2).reshape(F)
-        dcols = weight.reshape(G, F // G, -1).swapaxes(1, 2) @ dy
+        dcols = product(weight.reshape(G, F // G, -1).swapaxes(1, 2), dy)
         dcols = dcols.reshape(C, KH, KW, dy_h, dy_w, N)
         dx = array_module(dy).zeros((C, H, W, N), dy.dtype)
         for i in range(KH):

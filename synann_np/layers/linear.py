@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..backend import Array, BackendLike, DTypeLike, Rng
+from ..product import product
 from .base import Layer
 from .initializers import fan_in_uniform
 
@@ -14,7 +15,7 @@ class Linear(Layer):
     (N, ..., C): then n runs over all of them but the last, and y is (N, ..., F).
 
     Backward, by the chain rule from dy_nf = ∂L/∂y_nf: the gradient of a number is a sum over all the y that it reaches.
-    A sum over an index is a product `@` once that index is the last of one array and the first of the other.
+    A sum over an index is a matrix product once that index is the last of one array and the first of the other.
 
         dweight_fc = Σ_n dy_nf x_nc         since ∂y_nf/∂weight_fc = x_nc
         dbias_f    = Σ_n dy_nf              since ∂y_nf/∂bias_f = 1
@@ -38,7 +39,7 @@ class Linear(Layer):
     def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", ..., self.in_features)
         rows = x.reshape(-1, self.in_features)  # (N, C)
-        y = rows @ self.params["weight"].T  # (N, F)
+        y = product(rows, self.params["weight"].T)  # (N, F)
         if "bias" in self.params:
             y = y + self.params["bias"]
         return y.reshape(*x.shape[:-1], self.out_features), (rows, x.shape)
@@ -47,8 +48,8 @@ class Linear(Layer):
         x, x_shape = cache
         self.check_gradient(dy, (*x_shape[:-1], self.out_features))
         dy = dy.reshape(-1, self.out_features)
-        grads = {"weight": dy.T @ x}  # (F, C)
+        grads = {"weight": product(dy.T, x)}  # (F, C)
         if "bias" in self.params:
             grads["bias"] = dy.sum(axis=0)
-        dx = dy @ self.params["weight"]  # (N, C)
+        dx = product(dy, self.params["weight"])  # (N, C)
         return dx.reshape(x_shape), grads

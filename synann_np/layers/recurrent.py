@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..backend import Array, BackendLike, DTypeLike, array_module
+from ..product import product
 from .base import Layer
 
 
@@ -50,14 +51,21 @@ class Recurrent(Layer):
         return array_module(x).ascontiguousarray(x.swapaxes(0, 1))
 
     @staticmethod
-    def product(a: Array, matrix: Array) -> Array:
-        """a_tnk matrix_kh as one product of T N rows: (T, N, K), (K, H) -> (T, N, H)."""
+    def product_of_steps(a: Array, matrix: Array) -> Array:
+        """Σ_k a_tnk matrix_kh as one product of T N rows: (T, N, K), (K, H) -> (T, N, H)."""
         T, N, K = a.shape
-        return (a.reshape(T * N, K) @ matrix).reshape(T, N, matrix.shape[1])
+        return product(a.reshape(T * N, K), matrix).reshape(T, N, matrix.shape[1])
 
-    def output(self, states: Any) -> Array:
-        """y, from the list of h_t (N, hidden_size)."""
-        return array_module(states[0]).stack(states, axis=1) if self.return_sequences else states[-1]
+    @staticmethod
+    def sum_of_steps(a: Array, b: Array) -> Array:
+        """Σ_tn a_tni b_tnj as one product: (T, N, I), (T, N, J) -> (I, J)."""
+        return product(a.reshape(-1, a.shape[2]).T, b.reshape(-1, b.shape[2]))
+
+    def output(self, states: Array) -> Array:
+        """y, from h_t of all steps, (T, N, hidden_size)."""
+        if not self.return_sequences:
+            return states[-1]
+        return array_module(states).ascontiguousarray(states.swapaxes(0, 1))
 
     def check_output_gradient(self, dy: Array, N: int, T: int) -> None:
         """Refuse dy unless it has the shape of y."""

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, BackendLike, DTypeLike, Rng, array_module
+from ..product import product
 from .initializers import fan_in_uniform
 from .recurrent import Recurrent
 
@@ -46,11 +47,10 @@ class RNN(Recurrent):
         x = self.steps_of(x)
         xp = array_module(x)
         W, R, b, c = self.params.values()
-        driven = self.product(x, W.T) + (b + c)  # (T, N, H), of all steps at once
-        h, states = xp.zeros((x.shape[1], self.hidden_size), x.dtype), []
+        driven = self.product_of_steps(x, W.T) + (b + c)  # (T, N, H), of all steps at once
+        h, states = xp.zeros(driven.shape[1:], x.dtype), xp.empty_like(driven)
         for t in range(len(x)):
-            h = xp.tanh(driven[t] + h @ R.T)
-            states.append(h)
+            states[t] = h = xp.tanh(driven[t] + product(h, R.T))
         return self.output(states), (x, states)
 
     @np.errstate(under="ignore")  # a gradient that vanishes on its way back is 0
@@ -59,19 +59,19 @@ class RNN(Recurrent):
         self.check_output_gradient(dy, x.shape[1], len(x))
         xp, T = array_module(dy), len(states)
         W, R, _, _ = self.params.values()
-        da = [None] * T
+        da = xp.empty_like(states)
         sent_back = 0
         for t in reversed(range(T)):
             dh = self.output_gradient(dy, t, T) + sent_back
             da[t] = dh * (1 - states[t] * states[t])
-            sent_back = 0 if self.is_cut(t, T) else da[t] @ R
-        da = xp.stack(da)  # (T, N, H)
-        before = xp.stack([xp.zeros_like(states[0]), *states[:-1]])
+            sent_back = 0 if self.is_cut(t, T) else product(da[t], R)
+        before = xp.zeros_like(states)  # h_t−1
+        before[1:] = states[:-1]
         db = da.sum(axis=(0, 1))
         grads = {
-            "weight_ih_l0": xp.tensordot(da, x, axes=((0, 1), (0, 1))),
-            "weight_hh_l0": xp.tensordot(da, before, axes=((0, 1), (0, 1))),
+            "weight_ih_l0": self.sum_of_steps(da, x),
+            "weight_hh_l0": self.sum_of_steps(da, before),
             "bias_ih_l0": db,
             "bias_hh_l0": db.copy(),
         }
-        return self.product(da, W).swapaxes(0, 1), grads
+        return self.product_of_steps(da, W).swapaxes(0, 1), grads

@@ -73,15 +73,14 @@ class SynapseRNN(Recurrent, Composed):
         xp = array_module(x)
         graph, (g, _) = self.current_parts()[""], self.leaking_rate()
         e, de_du = logistic(
-            self.product(x, self.params["weight"].T) + self.params["bias"]
+            self.product_of_steps(x, self.params["weight"].T) + self.params["bias"]
         )  # (T, N, H), of all steps at once
         alpha, beta = graph.coefficients()
-        h, states, caches = xp.zeros((x.shape[1], self.hidden_size), x.dtype), [], []
+        h, states, caches = xp.zeros(e.shape[1:], x.dtype), xp.empty_like(e), []
         for t in range(len(x)):
             S, cache = graph.graph_forward(e[t], h, alpha, beta)
             caches.append((h, S, cache))
-            h = (1 - g) * h + g * S
-            states.append(h)
+            states[t] = h = (1 - g) * h + g * S
         return self.output(states), (x, de_du, caches)
 
     @np.errstate(under="ignore")
@@ -90,7 +89,7 @@ class SynapseRNN(Recurrent, Composed):
         self.check_output_gradient(dy, x.shape[1], len(x))
         xp, T = array_module(dy), len(x)
         graph, (g, dg_dlogit) = self.current_parts()[""], self.leaking_rate()
-        de, dalpha, dbeta, dg = [None] * T, 0, 0, 0
+        de, dalpha, dbeta, dg = xp.empty_like(de_du), 0, 0, 0
         sent_back = 0
         for t in reversed(range(T)):
             h_before, S, graph_cache = caches[t]
@@ -99,9 +98,9 @@ class SynapseRNN(Recurrent, Composed):
             dalpha, dbeta = dalpha + dalpha_t, dbeta + dbeta_t
             dg = dg + (dh * (S - h_before)).sum(axis=0)
             sent_back = 0 if self.is_cut(t, T) else dh * (1 - g) + dv
-        du = xp.stack(de) * de_du
-        grads = {"weight": xp.tensordot(du, x, axes=((0, 1), (0, 1))), "bias": du.sum(axis=(0, 1))}
+        du = de * de_du
+        grads = {"weight": self.sum_of_steps(du, x), "bias": du.sum(axis=(0, 1))}
         grads |= graph.gradients(dalpha, dbeta)
         if "leak_logit" in self.params:
             grads["leak_logit"] = dg * dg_dlogit
-        return self.product(du, self.params["weight"]).swapaxes(0, 1), grads
+        return self.product_of_steps(du, self.params["weight"]).swapaxes(0, 1), grads

@@ -58,11 +58,13 @@ def nll_loss(
         counted = array_module(labels).where(labels == ignore_index, 0, labels)
     if array_module(log_probs) is np:
         _check_values(log_probs, counted)
-    rows, (N, K) = array_module(log_probs).arange(len(labels)), log_probs.shape
+    xp, (N, K) = array_module(log_probs), log_probs.shape
+    # Products with 0 and 1: a device would copy a number that is assigned at indices from the host.
+    is_label = (counted[:, None] == xp.arange(K)).astype(log_probs.dtype)  # (N, K), δ_k,labels_n
     if class_weights is None and sample_weights is None and ignore_index is None:
-        loss = -log_probs[rows, labels].mean()
-        dlog_probs = array_module(log_probs).zeros_like(log_probs)
-        dlog_probs[rows, labels] = -(1 - label_smoothing) / N
+        loss = -log_probs[xp.arange(N), labels].mean()
+        dlog_probs = xp.zeros_like(log_probs)
+        dlog_probs -= is_label * ((1 - label_smoothing) / N)
         if label_smoothing:
             loss = (1 - label_smoothing) * loss - label_smoothing * log_probs.mean()
             dlog_probs -= label_smoothing / (N * K)
@@ -71,7 +73,7 @@ def nll_loss(
     c, s, w = _weights(log_probs, labels, counted, class_weights, sample_weights, ignore_index)
     W = total_weight(w)
     dlog_probs = s[:, None] * c * (-label_smoothing / K / W)
-    dlog_probs[rows, counted] -= w * ((1 - label_smoothing) / W)
+    dlog_probs -= is_label * (w * ((1 - label_smoothing) / W))[:, None]
     return (dlog_probs * log_probs).sum(), dlog_probs  # L is linear in log_probs
 
 
