@@ -7,6 +7,10 @@ The module is the array namespace and `ndarray` its array, which holds a NumPy a
     index arrays out of range and duplicate indices in an assignment (CuPy wraps around, or keeps any of the values)
     float32 that becomes float64, which CuPy does as NumPy does and nobody wants
 
+Every operation goes through `cuda`: a FakeCuda in its place counts them, gives them memory from its pools, and captures
+them. What then happens again at every launch of a graph is what was launched: views, shapes and Python numbers are those
+of the capture, as on a real device.
+
 Permitted ways to the host: `backend().to_host(x)`, and whatever happens inside `with allow_sync():`. Only the names
 in the lists below exist, and CuPy 14 has all of them.
 """
@@ -14,7 +18,7 @@ in the lists below exist, and CuPy 14 has all of them.
 
 import operator
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -58,8 +62,8 @@ class ndarray:
     __array_priority__ = 100
     __hash__ = None
 
-    def __init__(self, host):
-        self._device = np.asarray(host)
+    def __init__(self, host, memory=None):
+        self._device, self._memory = np.asarray(host), memory
 
     def __array__(self, *args, **kwargs):
         raise TypeError("Implicit conversion to a NumPy array is not allowed: use backend.to_host(x)")
@@ -78,16 +82,25 @@ class ndarray:
         return map(_wrap, self._device)
 
     def __getitem__(self, key):
-        return _wrap(self._device[_index(key)])
+        plain = _index(key)
+        return _computed(lambda: self._device[plain], [self])
 
     def __setitem__(self, key, value):
-        plain = _index(key)
-        if any(isinstance(k, ndarray) for k in _flat([key])):
-            targets = np.arange(self.size).reshape(self.shape)[plain]
-            if np.unique(targets).size < targets.size:
-                raise IndexError("duplicate indices in an assignment: on a device any of the values may stay")
+        plain, inside, size, shape = _index(key), self._device, self.size, self.shape
+        by_array = any(isinstance(k, ndarray) for k in _flat([key]))
+        if by_array and not isinstance(value, ndarray):
+            cuda.copy_from_host("a number assigned at indices")
         _one_float_dtype("assignment", [self, value])
-        self._device[plain] = _unwrap(value)
+        number = _unwrap(value)
+
+        def assign():
+            if by_array:
+                targets = np.arange(size).reshape(shape)[plain]
+                if np.unique(targets).size < targets.size:
+                    raise IndexError("duplicate indices in an assignment: on a device any of the values may stay")
+            inside[plain] = number
+
+        cuda.operation(assign)
 
 
 def _unwrap(x):
@@ -135,12 +148,35 @@ def _call(function, args, kwargs):
     name = function.__name__
     if isinstance(function, np.ufunc) and any(isinstance(a, tuple | list) for a in args):
         raise TypeError(f"Unsupported type <class 'list'>: {name} needs device arrays")
+    if name in ("concatenate", "stack") and len(args[0]) > 8:
+        cuda.copy_from_host(f"{name} of more than 8 arrays")  # their addresses
     dtypes = _one_float_dtype(name, args)
-    result = _wrap(function(*map(_unwrap, args), **{k: _unwrap(v) for k, v in kwargs.items()}))
+    inside, options = [_unwrap(a) for a in args], {k: _unwrap(v) for k, v in kwargs.items()}
+    if isinstance(kwargs.get("out"), ndarray):
+        cuda.operation(lambda: function(*inside, **options))
+        return kwargs["out"]
+    result = _computed(lambda: function(*inside, **options), args, launches=name not in ("empty", "empty_like"))
     asked_for = name in ("astype", "view") or "dtype" in kwargs
     if np.dtype("float32") in dtypes and getattr(result, "dtype", None) == np.float64 and not asked_for:
         raise TypeError(f"float64 creeps in: {name} of float32")
-    return kwargs["out"] if isinstance(kwargs.get("out"), ndarray) else result
+    return result
+
+
+def _computed(work, args, launches=True):
+    """What work() returns, an array or several, on the device. A view shares the memory of what it is a view of."""
+    with cuda.complaints():
+        result = work()
+    if isinstance(result, tuple | list):
+        return type(result)(_computed(lambda k=k: work()[k], args, launches) for k in range(len(result)))
+    if not isinstance(result, np.ndarray | np.generic):
+        return result
+    for a in _flat(args):
+        if isinstance(a, ndarray) and np.may_share_memory(result, a._device):
+            return ndarray(result, a._memory)
+    place, memory = cuda.place_for(np.asarray(result))
+    if launches:
+        cuda.operation(lambda: np.copyto(place, work()), lambda: np.copyto(place, result))
+    return ndarray(place, memory)
 
 
 def _add_operator(name):
@@ -153,7 +189,11 @@ def _add_operator(name):
         return _call(function, (other, self), {})
 
     def in_place(self, other):
-        np.copyto(self._device, forward(self, other)._device, casting="same_kind")
+        dtypes, inside, number = _one_float_dtype(name, (self, other)), self._device, _unwrap(other)
+        sample = np.ones(1, number.dtype) if hasattr(number, "dtype") else 1
+        if np.dtype("float32") in dtypes and function(np.ones(1, inside.dtype), sample).dtype == np.float64:
+            raise TypeError(f"float64 creeps in: {name} of float32")
+        cuda.operation(lambda: np.copyto(inside, function(inside, number), casting="same_kind"))
         return self
 
     setattr(ndarray, f"__{name}__", forward)
@@ -190,7 +230,10 @@ def __getattr__(name):
 
 def array(x, dtype=None):
     """A copy of x, from the host or from here."""
-    return ndarray(np.array(asnumpy(x), dtype=dtype))
+    if isinstance(x, ndarray):
+        return _computed(lambda: np.array(x._device, dtype=dtype), [])
+    cuda.copy_from_host("an array")
+    return ndarray(np.array(x, dtype=dtype))
 
 
 def asarray(x, dtype=None):
@@ -200,6 +243,8 @@ def asarray(x, dtype=None):
 
 def asnumpy(x):
     """A copy of x on the host."""
+    if isinstance(x, ndarray):
+        cuda.copy_to_host()
     return np.array(x._device if isinstance(x, ndarray) else x)
 
 
@@ -208,7 +253,31 @@ def _sliding_window_view(*args, **kwargs):
 
 
 lib = SimpleNamespace(stride_tricks=SimpleNamespace(sliding_window_view=_sliding_window_view))
-cuda = SimpleNamespace(Device=lambda: SimpleNamespace(synchronize=lambda: None))
+
+
+class _OneAfterTheOther:
+    """The device where every operation runs at once, in memory of its own. FakeCuda does more with them."""
+
+    def Device(self):
+        return SimpleNamespace(synchronize=lambda: None)
+
+    def operation(self, work, first=None):
+        (first or work)()
+
+    def place_for(self, result):
+        return result if result.flags.owndata else result.copy(order="K"), None
+
+    def complaints(self):
+        return nullcontext()
+
+    def copy_from_host(self, what):
+        pass
+
+    def copy_to_host(self):
+        pass
+
+
+cuda = _OneAfterTheOther()
 
 
 def backend():
