@@ -5,6 +5,7 @@ graph. A hash of a counter has none of these troubles: the mask of step 1000 can
 """
 
 import math
+from typing import Any
 
 from .arguments import integer
 from .backend import Array, array_module
@@ -33,25 +34,32 @@ def mix32(h: Array) -> Array:
     return h ^ (h >> 16)
 
 
-def random_bits(shape: tuple[int, ...], seed: int, step: int, like: Array, first: int = 0) -> Array:
+def key_halves(seed: int, step: int) -> tuple[int, int]:
+    """The lower and the upper 32 bits of splitmix64(seed ⊕ splitmix64(step))."""
+    key = splitmix64((seed ^ splitmix64(step)) & MASK64)
+    return key & 0xFFFFFFFF, key >> 32
+
+
+def random_bits(shape: tuple[int, ...], seed: int, step: Any, like: Array, first: int = 0) -> Array:
     """Uniform bits: element e, counted in row-major order, gets mix32(mix32(e ⊕ low) ⊕ high), where high and low are
     the halves of the 64-bit key splitmix64(seed ⊕ splitmix64(step)).
 
     Arguments:
         shape: tuple of int.
-        seed, step: non-negative int.
+        seed: non-negative int. step: non-negative int, or an object whose method key(seed) returns the halves as arrays
+            uint32 (): inside a CUDA graph they change from launch to launch.
         like: any array; the result lives on its backend.
         first: number of the first element, for a part of a larger array.
 
     Returns: uint32 array of that shape.
     """
-    seed, step = integer("random_bits", "seed", seed, 0), integer("random_bits", "step", step, 0)
-    key = splitmix64((seed ^ splitmix64(step)) & MASK64)
+    seed = integer("random_bits", "seed", seed, 0)
+    low, high = step.key(seed) if hasattr(step, "key") else key_halves(seed, integer("random_bits", "step", step, 0))
     element = array_module(like).arange(first, first + math.prod(shape), dtype="uint32")
-    return mix32(mix32(element ^ (key & 0xFFFFFFFF)) ^ (key >> 32)).reshape(shape)
+    return mix32(mix32(element ^ low) ^ high).reshape(shape)
 
 
-def keep_mask(shape: tuple[int, ...], p: float, seed: int, step: int, like: Array, first: int = 0) -> Array:
+def keep_mask(shape: tuple[int, ...], p: float, seed: int, step: Any, like: Array, first: int = 0) -> Array:
     """True with probability 1 − p (to 2⁻³²), independently for every element: bits ≥ p 2³². Arguments as above."""
     threshold = min(round(p * 2**32), 2**32 - 1)  # p = 1 would not fit 32 bits
     return random_bits(shape, seed, step, like, first) >= threshold

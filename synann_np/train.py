@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -44,8 +43,8 @@ def fit(
 
     Arguments:
         model: Sequential, x (N, ...) -> log probabilities (N, K), or what `loss` takes. If it has methods train_steps
-            and evaluate, with the arguments of the functions below but model and tools, they take the place of these
-            functions (train_steps, which also gets `schedule`, where loss and tools are plain).
+            and evaluate, with the arguments of the functions below but model, they take the place of these functions
+            (evaluate where the loss is nll_loss, without weights and metrics).
         optimizer: has step(params, grads).
         train_set: (x, targets) or (x, targets, sample weights). x (N, ...): numbers of any type as the model takes
             them, cast batch by batch to its dtype; uint8 is for pixels, (N, H, W) or (N, C, H, W): they are scaled to
@@ -88,10 +87,8 @@ def fit(
     finished = step // batches_per_epoch if finished is None else finished
     if not 0 <= step - finished * batches_per_epoch <= batches_per_epoch:
         raise ValueError(f"fit: step {step} is not in epoch {finished + 1} of {batches_per_epoch} batches each")
-    run_steps = partial(train_steps, model, tools=tools, loss=loss, weights=train_set.weights)
-    is_plain = loss is nll_loss and train_set.weights is None and replace(tools, schedule=None) == PLAIN
-    if is_plain and hasattr(model, "train_steps"):
-        run_steps = partial(model.train_steps, schedule=tools.schedule)
+    run_steps = getattr(model, "train_steps", partial(train_steps, model))
+    run_steps = partial(run_steps, tools=tools, loss=loss, weights=train_set.weights)
 
     def records(step):
         total = len(train_set)
@@ -136,7 +133,8 @@ def train_steps(
     if weights is not None:
         loss, labels = LossOfRows(loss, labels, weights), model.backend.xp.arange(len(images))
     walk = divide(images, labels, batch_size, order, model.input_dtype, tools.augment, step, scaling(model))
-    for number, (x, targets) in enumerate(walk, start=step):
+    for done, (x, targets) in enumerate(walk):
+        number = step + done
         if tools.schedule:
             optimizer.lr = tools.schedule(number)
         try:

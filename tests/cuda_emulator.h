@@ -29,6 +29,7 @@
 
 using std::exp;
 using std::fabs;
+using std::frexp;
 using std::ldexp;
 using std::log;
 using std::max;

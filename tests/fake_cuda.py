@@ -50,7 +50,7 @@ class FakeCuda:
             (first or work)()
 
     def place_for(self, result):
-        """An array like `result`, in memory of the current pool, and that memory. During a capture it holds anything."""
+        """An array like `result`, in memory of the current pool, and that memory. It holds anything."""
         memory = self.pools[-1].malloc(result.nbytes)
         like = result.copy(order="K")
         place = np.ndarray(result.shape, result.dtype, memory.block, strides=like.strides)

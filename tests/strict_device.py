@@ -7,9 +7,9 @@ The module is the array namespace and `ndarray` its array, which holds a NumPy a
     index arrays out of range and duplicate indices in an assignment (CuPy wraps around, or keeps any of the values)
     float32 that becomes float64, which CuPy does as NumPy does and nobody wants
 
-Every operation goes through `cuda`: a FakeCuda in its place counts them, gives them memory from its pools, and captures
-them. What then happens again at every launch of a graph is what was launched: views, shapes and Python numbers are those
-of the capture, as on a real device.
+Every operation goes through `cuda`: a FakeCuda in its place counts them, gives them memory from its pools, and
+captures them. What happens again at every launch of a graph is what was launched: views, shapes and Python numbers are
+those of the capture, as on a real device.
 
 Permitted ways to the host: `backend().to_host(x)`, and whatever happens inside `with allow_sync():`. Only the names
 in the lists below exist, and CuPy 14 has all of them.
@@ -79,7 +79,7 @@ class ndarray:
 
     def __iter__(self):
         _wait("iteration")
-        return map(_wrap, self._device)
+        return (self[k] for k in range(len(self)))
 
     def __getitem__(self, key):
         plain = _index(key)
@@ -125,6 +125,7 @@ def _flat(args):
 def _wait(what):
     if not _allowed:
         raise RuntimeError(f"{what} waits for the device: keep the value there, or ask inside allow_sync()")
+    cuda.refuse_in_capture(what)
 
 
 def _index(key):
@@ -150,6 +151,8 @@ def _call(function, args, kwargs):
         raise TypeError(f"Unsupported type <class 'list'>: {name} needs device arrays")
     if name in ("concatenate", "stack") and len(args[0]) > 8:
         cuda.copy_from_host(f"{name} of more than 8 arrays")  # their addresses
+    if name in ("matmul", "dot", "einsum", "tensordot"):
+        cuda.refuse_in_capture("cuBLAS")  # by CuPy, not by CUDA
     dtypes = _one_float_dtype(name, args)
     inside, options = [_unwrap(a) for a in args], {k: _unwrap(v) for k, v in kwargs.items()}
     if isinstance(kwargs.get("out"), ndarray):
@@ -217,7 +220,7 @@ for _name in BINARY + COMPARISONS_AND_UNARY:
 for _name in METHODS + SYNCHRONISE:
     _add_method(_name)
 for _name in ATTRIBUTES:
-    setattr(ndarray, _name, property(lambda self, name=_name: _wrap(getattr(self._device, name))))
+    setattr(ndarray, _name, property(lambda self, name=_name: _computed(lambda: getattr(self._device, name), [self])))
 
 
 def __getattr__(name):
@@ -271,6 +274,9 @@ class _OneAfterTheOther:
         return nullcontext()
 
     def copy_from_host(self, what):
+        pass
+
+    def refuse_in_capture(self, what):
         pass
 
     def copy_to_host(self):

@@ -9,7 +9,7 @@ from synann_np.layers import Flatten, Linear, LogSoftmax
 from synann_np.models import SynaNN
 from synann_np.optim import SGD, Adam
 from synann_np.sequential import Sequential
-from synann_np.train import EvalRecord, NonFiniteLoss, TrainRecord, at_chance, evaluate, fit, train_step
+from synann_np.train import EvalRecord, NonFiniteLoss, TrainRecord, at_chance, evaluate, fit, train_step, train_steps
 from synann_np.training.schedules import cosine
 from synann_np.training.tools import TrainingTools
 from synann_np.training.weight_average import WeightAverage
@@ -221,13 +221,15 @@ def test_a_run_continued_at_any_step_with_all_tools_is_the_same_run():
         assert all(np.array_equal(a, again.state_dict()[name]) for name, a in model.state_dict().items())
 
 
-def test_a_models_own_train_steps_are_left_out_where_there_are_tools():
+def test_a_models_own_train_steps_take_the_place_of_the_function_whatever_the_tools():
+    given = []
+
     class Own(Sequential):
-        def train_steps(self, *arguments, schedule=None):
-            raise KeyError("own")
+        def train_steps(self, *arguments, **options):
+            given.append(sorted(options))
+            return train_steps(self, *arguments, **options)
 
     own = Own([(name, layer) for name, layer in linear_model().layers.items()])
-    with pytest.raises(KeyError, match="own"):
-        trained(model=own)
     state, _ = trained(model=own, label_smoothing=0.1)
     assert np.array_equal(state["fc.weight"], trained(label_smoothing=0.1)[0]["fc.weight"])
+    assert given[0] == ["loss", "tools", "weights"]

@@ -9,7 +9,9 @@ from types import SimpleNamespace
 
 import strict_device
 from fake_cuda import FakeCuda
+from fast.cuda.captured_device import product_on
 from fast.cuda.plain_launcher import PlainLauncher
+from synann_np.fast.cuda.captured.cublas import Cublas
 
 _cuda = FakeCuda()
 _attributes = {"MultiProcessorCount": 132, "ClockRate": 1_980_000}
@@ -39,6 +41,7 @@ class RawModule:
         return lambda grid, block, arguments: self.launcher._start(name, grid, block, arguments)()
 
 
+Cublas.of_cupy = lambda xp: product_on(_cuda)
 strict_device.cuda = _cuda
 strict_device.RawModule = RawModule
 strict_device.__version__ = "faked"

@@ -38,7 +38,7 @@ def test_every_entry_point_is_in_the_table_and_the_other_way_round():
 @pytest.mark.parametrize("name", KERNELS)
 def test_arguments_of_the_source_are_those_of_the_table(name):
     kernel = KERNELS[name]
-    expected = [(C_TYPES[ARRAYS[a][0]], a in kernel.reads, True, a.removeprefix("synapse.")) for a in kernel.arrays]
+    expected = [(C_TYPES[ARRAYS[a][0]], a in kernel.reads, True, a.rpartition(".")[2]) for a in kernel.arrays]
     expected += [("int", False, False, size) for size in kernel.sizes]
     assert entries()[name][1] == expected
 

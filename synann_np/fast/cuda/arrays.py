@@ -109,6 +109,15 @@ ARRAYS = {
     "synapse.dv": ("real", ("N", "J")),
     "synapse.dalpha": ("real", ("I",)),
     "synapse.dbeta": ("real", ("I", "J")),
+    # of the update of any network: P parameters, S parameters and buffers; see captured/update.py
+    "update.grads": ("real", ("P",)),
+    "update.norms": ("real", ("H", 2)),  # largest |g| of a part of the gradients, Σ (g / its power of two)²
+    "update.numbers": ("int64", (1, "W")),  # numbers of "real", 8 bytes each: see NUMBERS in kernels.py
+    "update.is_matrix": ("uint8", ("P",)),  # 1 where the parameter has two axes or more
+    "update.values": ("real", ("S",)),
+    "update.first": ("real", ("P1",)),  # velocity or mean; P1 is P, or 1 where there is none
+    "update.second": ("real", ("P2",)),  # mean_square
+    "update.average": ("real", ("A",)),  # S, or 1
 }
 
 

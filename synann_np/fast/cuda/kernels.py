@@ -8,7 +8,8 @@
         launch()
 
 TRAIN are the four kernels of a step in their order, EVALUATE the two of an evaluation (N may be the whole test set;
-rows are images[order[offset + n]]), SYNAPSE those of a synapse layer of any size.
+rows are images[order[offset + n]]), SYNAPSE those of a synapse layer of any size, UPDATE those of the end of any
+network's step.
 
 Arguments of an entry point, in this order: the arrays read (const), the arrays written or changed, then sizes as int32.
 What each array is, says arrays.py. Kernels run in the order of the table on one stream; none waits for the host.
@@ -20,6 +21,7 @@ from .arrays import HEAD_SIZE, PARAM_SIZE, ROW_SIZE
 
 TRAIN = ("train_forward", "train_head", "train_backward", "train_update")
 EVALUATE = ("evaluate_forward", "evaluate_head")
+UPDATE = ("gradient_norm", "update")
 SYNAPSE = ("synapse_forward", "synapse_backward_t", "synapse_backward_beta", "synapse_backward_v")
 
 
@@ -51,6 +53,10 @@ def _synapse(text):
     return tuple(f"synapse.{name}" for name in text.split())
 
 
+def _update(text):
+    return tuple(f"update.{name}" for name in text.split())
+
+
 def _tiles(size, tile):
     return -(-size // tile)
 
@@ -59,6 +65,12 @@ def _tiles(size, tile):
 # gradient is a product over the rows.
 SUM_BLOCKS = (ROW_SIZE + HEAD_SIZE - 32) // 32
 PRODUCT_BLOCKS = (PARAM_SIZE - ROW_SIZE - HEAD_SIZE + 32) // 64
+
+NORM_BLOCKS = 64  # of gradient_norm, at most
+# What the update does besides p ← p − rate g, as bits of its size `rules`.
+RULES = {"ADAM": 1, "MOMENTUM": 2, "NESTEROV": 4, "DECAY_VECTORS": 8, "CLIP": 16, "AVERAGE": 32}
+# Its numbers, in the order of update.numbers.
+NUMBERS = _words("rate weight_decay shrink beta1 gain1 beta2 gain2 root eps max_norm average_gain")
 
 _KEPT = "pooled1 winner1 pooled2 winner2 hidden x product zeros y"
 
@@ -124,5 +136,13 @@ KERNELS = {
         _words("N I J"),
         lambda s: (_tiles(s["J"], 64), _tiles(s["N"], 32)),
         128,
+    ),
+    "gradient_norm": Kernel(_update("grads"), _update("norms"), _words("P H"), lambda s: (s["H"], 1), 256),
+    "update": Kernel(
+        _update("grads norms numbers is_matrix"),
+        _update("values first second average"),
+        _words("P S H rules"),
+        lambda s: (_tiles(s["S"], 256), 1),
+        256,
     ),
 }

@@ -47,7 +47,7 @@ class Launcher:
         for name in entry.arrays:
             self._check(kernel, name, arrays[name], shape_of(name, sizes))
         for name in entry.sizes:
-            if not 0 <= sizes[name] < 2**31 or (sizes[name] == 0 and name != "offset"):
+            if not 0 <= sizes[name] < 2**31 or (sizes[name] == 0 and name not in ("offset", "rules")):
                 raise ValueError(f"{kernel}: size {name} = {sizes[name]}, expected a positive int32")
         if kernel == "train_head" and sizes["N"] < 2:
             raise ValueError("train_head: batch-norm in training needs more than one row")

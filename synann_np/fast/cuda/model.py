@@ -1,59 +1,62 @@
 """A model whose training steps and evaluation are the kernels', and all else the plain layers'."""
 
 import math
+from dataclasses import replace
+from operator import matmul
 
 import numpy as np
 
+from ...losses import nll_loss
 from ...optim import SGD
-from ...train import train_steps
 from ...training.evaluation import evaluate_by_batches
-from ...training.tools import TrainingTools
-from ..compiled import Compiled
+from ...training.tools import PLAIN
 from .announcement import print_to_stderr
-from .arrays import PARAM_SIZE, parameter_views
+from .arrays import HIDDEN, PARAM_SIZE, PARAMETERS, parameter_views
+from .captured.flat_state import FlatState, adopt
+from .captured.model import CapturedModel
 from .evaluation import Evaluation
-from .replay import Graphs
 from .training import Training
 
+# Of fcb, after the parameters: name -> (offset, shape).
+STATISTICS = {f"fcb.running_{name}": (PARAM_SIZE + k * HIDDEN, (HIDDEN,)) for k, name in enumerate(("mean", "var"))}
 
-class CudaModel(Compiled):
+
+class CudaModel(CapturedModel):
     """SynaNN over flat arrays: the layers' parameters and running statistics become views of them, with the same
     values, so that layers, kernels, optimiser and checkpoints all see the same numbers.
 
     forward and backward are the plain layers'. train_steps and evaluate, which `train.fit` asks for, are the kernels',
-    for SGD; with another optimiser the plain layers do the work.
+    for SGD and a schedule; with another optimiser or other tools the plain layers' steps are captured.
 
     Arguments:
         model: as is_synann tells; its layers are shared.
-        launcher: Launcher of the model's dtype.
-        announce: function of a line: what is slower than it could be, and why.
-        again: as in Compiled.
+        launcher, announce, again, product: as in CapturedModel.
     """
 
-    def __init__(self, model, launcher, announce=print_to_stderr, again=None):
-        super().__init__(list(model.layers.items()), model, again)
-        xp, self.launcher, self.announce = model.backend.xp, launcher, announce
-        self.graphs = Graphs(xp.cuda, announce)
-        dtype, norm = launcher.dtype, self.layers["fcb"].buffers
-        running = xp.zeros((2, norm["running_mean"].size), dtype)
+    def __init__(self, model, launcher, announce=print_to_stderr, again=None, product=matmul):
+        super().__init__(list(model.layers.items()), model, launcher, announce, again, product)
+        xp, dtype = model.backend.xp, launcher.dtype
+        self.flat = self.capturing.flat = FlatState(self, dtype, PARAMETERS | STATISTICS)
         seeds = [self.layers[name].seed % 2**64 for name in ("conv2_drop", "fc1_drop")]
-        flat, velocity = xp.zeros(PARAM_SIZE, dtype), xp.zeros(PARAM_SIZE, dtype)
-        self.state = {"params": flat, "velocity": velocity, "running": running}
-        self.state["seeds"] = model.backend.asarray(np.array(seeds, "uint64"))
-        self.weights, self.velocities = parameter_views(flat), parameter_views(velocity)
-        self.statistics = {"running_mean": running[0], "running_var": running[1]}
-        self.adopt_model()
+        self.state = {
+            "params": self.flat.values[:PARAM_SIZE], "running": self.flat.values[PARAM_SIZE:].reshape(2, HIDDEN),
+            "velocity": xp.zeros(PARAM_SIZE, dtype), "seeds": model.backend.asarray(np.array(seeds, "uint64")),
+        }  # fmt: skip
+        self.velocities = parameter_views(self.state["velocity"])
         self.training = self.evaluation = None  # each with the images that it was made for
         self.optimizer = None  # whose velocity lies in the kernels' array
-        self.told = set()
 
-    def train_steps(self, optimizer, images, labels, order, batch_size, step, schedule=None):
-        """As train.train_steps with TrainingTools(schedule)."""
-        if refusal := self.refusal(optimizer, images):
-            self.tell_once(refusal)
-            tools = TrainingTools(schedule=schedule)
-            return train_steps(self, optimizer, images, labels, order, batch_size, step, tools)
-        self.adopt_model()
+    def train_steps(
+        self, optimizer, images, labels, order, batch_size, step, tools=PLAIN, loss=nll_loss, weights=None
+    ):  # fmt: skip
+        """As train.train_steps."""
+        if refusal := self.refusal(optimizer, images, tools, loss, weights):
+            self.tell_once(f"Captured plain layers train, not the four kernels: {refusal}")
+            self.optimizer = None  # its velocity may become another array
+            return super().train_steps(
+                optimizer, images, labels, order, batch_size, step, tools, loss, weights
+            )  # fmt: skip
+        self.flat.adopt()
         self.adopt_velocity(optimizer)
         if self.training is None or self.training[0] is not images or self.training[1] is not labels:
             self.training = None
@@ -62,8 +65,8 @@ class CudaModel(Compiled):
             made = Training(self.backend, self.launcher, self.graphs, self.state, images, labels, capacity)
             self.training = images, labels, made
         rates = None
-        if schedule:
-            rates = [schedule(step + i) for i in range(math.ceil(len(order) / batch_size))]
+        if tools.schedule:
+            rates = [tools.schedule(step + i) for i in range(math.ceil(len(order) / batch_size))]
             optimizer.lr = rates[-1] if rates else optimizer.lr
         hyper = optimizer.lr, optimizer.momentum, optimizer.weight_decay, float(optimizer.nesterov)
         return self.training[2].run(hyper, order, batch_size, step, rates)
@@ -72,13 +75,15 @@ class CudaModel(Compiled):
         """As train.evaluate. batch_size is of no account."""
         if images.shape[1:] != (28, 28) or images.dtype != "uint8":
             return evaluate_by_batches(self, images, labels, batch_size)
-        self.adopt_model()
+        self.flat.adopt()
         if self.evaluation is None or self.evaluation[0] is not images or self.evaluation[1] is not labels:
             self.evaluation = images, labels, Evaluation(self.backend, self.launcher, self.state, images, labels)
         return self.evaluation[2].run()
 
-    def refusal(self, optimizer, images):
-        """Why the kernels cannot do this optimiser's step on these images, or None."""
+    def refusal(self, optimizer, images, tools, loss, weights):
+        """Why the kernels cannot do these steps, or None."""
+        if loss is not nll_loss or weights is not None or replace(tools, schedule=None) != PLAIN:
+            return "the CUDA kernels know no training tools but schedules, and no other loss"
         if images.shape[1:] != (28, 28) or images.dtype != "uint8":
             return f"the CUDA kernels read uint8 images (N, 28, 28), not {images.dtype} {tuple(images.shape)}"
         if type(optimizer) is not SGD:
@@ -90,19 +95,6 @@ class CudaModel(Compiled):
         if optimizer.velocity and not optimizer.momentum:
             return "the CUDA kernels would overwrite the velocity that SGD without momentum leaves alone"
         return None
-
-    def tell_once(self, line):
-        if line not in self.told:
-            self.told.add(line)
-            self.announce(f"The plain layers train: {line}")
-
-    def adopt_model(self):
-        """Make the layers' arrays those of the kernels. Nothing to do unless somebody put others in their place."""
-        for name, view in self.weights.items():
-            layer, _, key = name.partition(".")
-            _adopt(self.layers[layer].params, key, view)
-        for key, view in self.statistics.items():
-            _adopt(self.layers["fcb"].buffers, key, view)
 
     def adopt_velocity(self, optimizer):
         """The same for SGD's velocity, which is 0 before the first step and a new array after a resume."""
@@ -116,10 +108,4 @@ class CudaModel(Compiled):
             if name not in optimizer.velocity:
                 view[...] = 0
                 optimizer.velocity[name] = view
-            _adopt(optimizer.velocity, name, view)
-
-
-def _adopt(arrays, key, view):
-    if arrays[key] is not view:
-        view[...] = arrays[key]
-        arrays[key] = view
+            adopt(optimizer.velocity, name, view)

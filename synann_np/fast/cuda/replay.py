@@ -29,15 +29,15 @@ class Graphs:
         """
         return _Replay(self, work)
 
-    def capture(self, work):
+    def capture(self, work, stream=None):
         """The graph of what work launches, or None. Nothing is run.
 
-        The legacy default stream cannot be captured, so this is done on a stream of its own.
+        The legacy default stream cannot be captured, so this is done on `stream`, or on a new one.
         """
         if self.refused:
             return None
         try:
-            stream = self.cuda.Stream(non_blocking=True)
+            stream = stream or self.cuda.Stream(non_blocking=True)
             with stream:
                 stream.begin_capture()
                 try:

@@ -6,12 +6,13 @@ import pytest
 
 import strict_device
 from fake_cuda import FakeCuda
+from fast.cuda.captured_device import product_on
 from fast.cuda.plain_launcher import PlainLauncher
 
 
 @pytest.fixture
 def device(monkeypatch):
-    """backend, cuda, launcher; transfers: how often an array came to the host (to_host) and went there (asarray)."""
+    """backend, cuda, launcher, product; transfers: how often an array came to the host and went there (asarray)."""
     cuda = FakeCuda()
     monkeypatch.setattr(strict_device, "cuda", cuda)
     backend = strict_device.backend()
@@ -29,4 +30,4 @@ def device(monkeypatch):
     for name in transfers:
         setattr(backend, name, counted(name))
     launcher = PlainLauncher(cuda, strict_device.ndarray, lambda a: a._device)
-    return SimpleNamespace(backend=backend, cuda=cuda, launcher=launcher, transfers=transfers)
+    return SimpleNamespace(backend=backend, cuda=cuda, launcher=launcher, product=product_on(cuda), transfers=transfers)

@@ -8,10 +8,12 @@ import numpy as np
 
 from synann_np.data import normalise
 from synann_np.fast.cuda import KERNELS, Launcher, parameter_views
+from synann_np.fast.cuda.kernels import NUMBERS, RULES
 from synann_np.layers import SynapseGraph
 from synann_np.losses import nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
+from synann_np.training.clipping import clip_grad_norm
 
 
 class PlainLauncher(Launcher):
@@ -29,7 +31,7 @@ class PlainLauncher(Launcher):
         entry = KERNELS[kernel]
         names = [*entry.arrays, *entry.sizes]
         values = [a if isinstance(a, np.integer) else self.to_numpy(a) for a in arguments]
-        given = {name.removeprefix("synapse."): value for name, value in zip(names, values, strict=True)}
+        given = {name.rpartition(".")[2]: value for name, value in zip(names, values, strict=True)}
         self.seen = getattr(self, "seen", {}) | given  # arrays of the earlier kernels of a step
         everything = self.seen
         return lambda: self.cuda.launch(lambda: self.run(kernel, everything))
@@ -70,6 +72,34 @@ class PlainLauncher(Launcher):
         labels = a["labels"][rows]
         a["row_loss"][...] = -a["log_probs"][np.arange(a["N"]), labels]
         a["row_correct"][...] = a["log_probs"].argmax(axis=1) == labels
+
+    def gradient_norm(self, a):
+        a["norms"][...] = 0
+        a["norms"][0, 0] = clip_grad_norm({"all": a["grads"]}, 1.0)[1]  # all that the update needs of it
+
+    def update(self, a):
+        has = {name: bool(a["rules"] & bit) for name, bit in RULES.items()}
+        rate, weight_decay, shrink, beta1, gain1, beta2, gain2, root, eps, max_norm, gain = (
+            a["numbers"][:, k : k + 1].view(self.dtype)[0, 0] for k in range(len(NUMBERS))
+        )
+        P = int(a["P"])
+        p, g = a["values"][:P], a["grads"]
+        if has["CLIP"]:
+            g = g * np.minimum(max_norm / (a["norms"][0, 0] + 1e-6), 1.0)
+        decays = has["DECAY_VECTORS"] | (a["is_matrix"] == 1)
+        p *= np.where(decays, shrink, 1)
+        g = np.where(decays & (weight_decay != 0), g + weight_decay * p, g)
+        if has["ADAM"]:
+            a["first"][...] = a["first"] * beta1 + gain1 * g
+            a["second"][...] = a["second"] * beta2 + gain2 * (g * g)
+            p -= rate * a["first"] / (np.sqrt(a["second"]) / root + eps)
+        elif has["MOMENTUM"]:
+            a["first"][...] = a["first"] * beta1 + g
+            p -= rate * (g + beta1 * a["first"] if has["NESTEROV"] else a["first"])
+        else:
+            p -= rate * g
+        if has["AVERAGE"]:
+            a["average"] += gain * (a["values"] - a["average"])
 
     def graph(self, a):
         layer = SynapseGraph(int(a["I"]), int(a.get("J", 1)), dtype=self.dtype)

@@ -52,7 +52,7 @@ def run(model, optimizer, epochs=2, **options):
 def on_device(device, announce=None):
     """The model whose layers lie on the device, and the one that is trained in its place."""
     model = SynaNN(backend=device.backend)
-    return model, compile_for_cuda(model, device.launcher, announce or pytest.fail)
+    return model, compile_for_cuda(model, device.launcher, announce or pytest.fail, device.product)
 
 
 def assert_same_state(model, expected, optimizer=None, expected_optimizer=None):
@@ -186,37 +186,37 @@ def test_a_schedule_gives_every_step_its_rate(device):
     assert device.cuda.replays > 0
 
 
-def test_other_tools_are_the_plain_layers_business(device):
-    results = []
-    for model, fast in ((SynaNN(),) * 2, on_device(device)):
+@pytest.mark.parametrize("case", ["tools", "Adam", "decay_vectors", "without momentum"])
+def test_what_the_four_kernels_do_not_know_is_captured_and_said_once(device, case):
+    results, lines = [], []
+    for model, fast in ((SynaNN(),) * 2, on_device(device, lines.append)):
         average = WeightAverage(model, 0.9)
-        list(run(fast, SGD(0.05, 0.5), tools=TrainingTools(average=average, label_smoothing=0.1)))
+        tools = TrainingTools(average=average, label_smoothing=0.1) if case == "tools" else TrainingTools()
+        optimizer = {
+            "Adam": lambda: Adam(0.001),
+            "decay_vectors": lambda: SGD(0.05, 0.5, 0.01, decay_vectors=False),
+        }.get(case, lambda: SGD(0.05, 0.5))()
+        if case == "without momentum":
+            optimizer.momentum = 0
+            optimizer.velocity["fc2.bias"] = model.backend.xp.ones(10, "float32")
+        list(run(fast, optimizer, tools=tools))
         results.append((model, average.state_dict()))
     assert_same_state(results[1][0], results[0][0])
     for name, a in results[0][1].items():
         np.testing.assert_array_equal(results[1][1][name], a, err_msg=name)
-
-
-def test_another_optimiser_is_the_plain_layers_business(device):
-    plain = SynaNN()
-    list(run(plain, Adam(0.001)))
-    lines = []
-    model, fast = on_device(device, lines.append)
-    list(run(fast, Adam(0.001)))
-    assert_same_state(model, plain)
-    assert lines == ["The plain layers train: the CUDA kernels know SGD, not Adam"]
-
-
-@pytest.mark.parametrize("optimizer", [SGD(0.05, 0.5, 0.01, decay_vectors=False), "without momentum"])
-def test_rules_of_sgd_that_the_kernels_do_not_know_are_the_plain_layers_business(device, optimizer):
-    lines = []
-    _, fast = on_device(device, lines.append)
-    if optimizer == "without momentum":
-        optimizer = SGD(0.05)
-        optimizer.velocity["fc2.bias"] = device.backend.xp.ones(10, "float32")
-    list(run(fast, optimizer, epochs=1))
-    assert device.cuda.launches == 2  # of the evaluation
+    assert device.cuda.replays == 2 * BATCHES - 2
     assert len(lines) == 1
+    assert lines[0].startswith("Captured plain layers train, not the four kernels: the CUDA kernels ")
+
+
+def test_an_optimiser_that_goes_from_the_kernels_to_captured_steps_and_back(device):
+    results = []
+    for model, fast in ((SynaNN(),) * 2, on_device(device, print)):
+        optimizer, average = SGD(0.05, 0.5), WeightAverage(model, 0.9)
+        for tools in (TrainingTools(), TrainingTools(average=average), TrainingTools()):
+            list(run(fast, optimizer, epochs=1, tools=tools))
+        results.append((model, optimizer))
+    assert_same_state(results[1][0], results[0][0], results[1][1], results[0][1])
 
 
 def test_two_optimisers_of_one_model_keep_their_own_velocity(device):
@@ -305,6 +305,7 @@ def test_kernels_that_do_not_compile_leave_the_plain_layers_and_say_so(device, m
     made = device.launcher
     made.module = SimpleNamespace(compile=(lambda: None) if compiles else fail)
     monkeypatch.setattr(compile, "CupyLauncher", lambda: made)
+    monkeypatch.setattr(compile, "Cublas", SimpleNamespace(of_cupy=lambda xp: device.product))
     device.backend.name = "cupy"
     model, lines = SynaNN(backend=device.backend), []
     fast = compile_for_cuda(model, announce=lines.append)

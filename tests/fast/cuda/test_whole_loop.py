@@ -6,8 +6,8 @@ In float64, where what is not rounding shows; the loop in float32 is the same co
 import numpy as np
 import pytest
 
-import strict_device
-from cuda_emulator import EmulatorLauncher, require
+from cuda_emulator import require
+from fast.cuda.captured_device import StrictEmulator
 from stripes import stripes
 from synann_np.fast.cuda import training
 from synann_np.fast.cuda.model import CudaModel
@@ -16,21 +16,6 @@ from synann_np.layers import Synapse
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
 from synann_np.train import fit
-
-
-class StrictEmulator(EmulatorLauncher):
-    """The emulator over strict arrays, launched through a FakeCuda."""
-
-    array_type = strict_device.ndarray
-
-    def __init__(self, cuda, dtype):
-        super().__init__(dtype, guard=False)
-        self.cuda = cuda
-
-    def _start(self, kernel, grid, block, arguments):
-        inside = [a._device if isinstance(a, strict_device.ndarray) else a for a in arguments]
-        launch = super()._start(kernel, grid, block, inside)
-        return lambda: self.cuda.launch(launch)
 
 
 @pytest.fixture(autouse=True)
