@@ -24,10 +24,10 @@ MEN = (2, 27)
 EXPOSED = {
     "men, smokers": ((647, 622), MEN),
     "men, 1–4 cigarettes a day": ((33, 55), MEN),
-    "men, 5–14": ((250, 293), MEN),
-    "men, 15–24": ((196, 190), MEN),
-    "men, 25–49": ((136, 71), MEN),
-    "men, 50 and more": ((32, 13), MEN),
+    "men, 5–14 a day": ((250, 293), MEN),
+    "men, 15–24 a day": ((196, 190), MEN),
+    "men, 25–49 a day": ((136, 71), MEN),
+    "men, 50 or more a day": ((32, 13), MEN),
     "women, smokers": ((41, 28), (19, 32)),
 }
 

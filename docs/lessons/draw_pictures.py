@@ -63,19 +63,19 @@ def one_neuron():
     axes = canvas(7.5, 2.6)
     for name, y, weight in (("$x_1$", 2.0, "$w_1$"), ("$x_2$", 1.2, "$w_2$")):
         box(axes, 0.6, y, 0.6, 0.5, name)
-        arrow(axes, (0.92, y), (2.1, 1.6), text=weight, offset=0.2 if y > 1.6 else -0.2)
-    box(axes, 2.5, 1.6, 0.75, 0.6, "$z = \\Sigma$")
-    write(axes, 2.5, 2.15, "$+\\, b$", 10)
+        arrow(axes, (0.92, y), (2.1, 1.6), text=weight, offset=0.2 if y > 1.6 else 0.17)
+    box(axes, 2.5, 1.6, 0.75, 0.6, "$z$")
+    write(axes, 2.75, 2.15, "$z = w_1 x_1 + w_2 x_2 + b$", 10)
     box(axes, 4.4, 1.6, 1.1, 0.6, "$p = \\sigma(z)$")
     box(axes, 6.5, 1.6, 1.4, 0.6, "$L = -\\log\\, p$")
     arrow(axes, (2.9, 1.7), (3.83, 1.7))
     arrow(axes, (4.97, 1.7), (5.78, 1.7))
     arrow(axes, (5.78, 1.5), (4.97, 1.5), BACKWARD)
     arrow(axes, (3.83, 1.5), (2.9, 1.5), BACKWARD)
-    arrow(axes, (2.1, 1.45), (0.95, 0.95), BACKWARD)
+    arrow(axes, (2.2, 1.25), (1.75, 0.85), BACKWARD)
     write(axes, 5.38, 0.75, "$dp = -1/p$", 10, BACKWARD)
     write(axes, 3.37, 0.75, "$dz = dp\\; p\\,(1-p)$", 10, BACKWARD)
-    write(axes, 1.3, 0.6, "$dw_c = dz\\; x_c$", 10, BACKWARD)
+    write(axes, 1.55, 0.65, "$dw_c = dz\\; x_c,\\;\\; db = dz$", 10, BACKWARD)
     write(axes, 3.75, 0.2, "blue: forward        orange: backward", 9)
     return axes
 
@@ -93,7 +93,7 @@ def chain_rule():
 
 
 def linear():
-    axes = canvas(8.2, 3.4)
+    axes = canvas(8.2, 3.55)
     row, col = dict.fromkeys([(1, c) for c in range(3)], BLUE), dict.fromkeys([(c, 0) for c in range(3)], BLUE)
     grid(axes, 0.3, 1.9, 4, 3, name="x  (N, C)", fills=row)
     write(axes, 1.6, 2.5, "@", 13)

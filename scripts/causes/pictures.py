@@ -5,6 +5,8 @@ import numpy as np
 from synann_np.risk import CausalGate
 from synann_np.storage.png_file import drawable, own_settings, write_png
 
+BLUE, ORANGE = "#0072b2", "#d55e00"  # colour-blind people can tell them apart
+
 
 @own_settings()
 def draw_betas(path, gate: CausalGate, title: str, names=None) -> None:
@@ -18,12 +20,13 @@ def draw_betas(path, gate: CausalGate, title: str, names=None) -> None:
     axes = figure.add_subplot()
     for row, name in enumerate(names):
         low, high = gate.interval(name)
-        color = "tab:green" if name in preventers else "0.5" if name == "leak" else "tab:red"
+        color = BLUE if name in preventers else "0.5" if name == "leak" else ORANGE
         axes.plot([low, high], [row, row], color=color, lw=2)
         axes.plot(values[name], row, "s", color=color, ms=6, clip_on=False)
         text = f"{values[name]:.2f}  ({low:.2f} to {high:.2f})"
         axes.text(1.02, row, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
-    labels = [f"{name} (prevents)" if name in preventers else name for name in names]
+    meaning = {"leak": "leak (none of these)"} | {name: f"{name} (prevents)" for name in preventers}
+    labels = [meaning.get(name, name) for name in names]
     axes.set_yticks(range(len(names)), map(drawable, labels), parse_math=False)
     axes.tick_params(axis="y", length=0, pad=8)
     axes.set(
@@ -45,7 +48,7 @@ def draw_calibration(path, probabilities: dict[str, np.ndarray], y: np.ndarray, 
 
     figure = Figure(figsize=(5.2, 5), layout="constrained")
     axes = figure.add_subplot()
-    axes.axline((0, 0), slope=1, color="0.6", lw=1, ls="--")
+    axes.axline((0, 0), slope=1, color="0.6", lw=1, ls="--", label="prediction = observation")
     seen = []
     for (name, p), marker in zip(probabilities.items(), "os^v", strict=False):
         cuts = np.unique(np.quantile(p, np.linspace(0, 1, groups + 1)[1:-1]))
@@ -54,7 +57,9 @@ def draw_calibration(path, probabilities: dict[str, np.ndarray], y: np.ndarray, 
         predicted = np.array([p[group == g].mean() for g in used])
         observed = np.array([y[group == g].mean() for g in used])
         error = np.sqrt(observed * (1 - observed) / np.array([(group == g).sum() for g in used]))
-        axes.errorbar(predicted, observed, error, fmt=marker, ms=5, capsize=2, label=name, alpha=0.8)
+        axes.errorbar(
+            predicted, observed, error, fmt=marker, ms=5, capsize=2, label=f"{name} (± 1 standard error)", alpha=0.8
+        )
         seen += [*predicted, *(observed - error), *(observed + error)]
     margin = 0.05 * (max(seen) - min(seen))
     limits = min(seen) - margin, max(seen) + margin
@@ -78,7 +83,7 @@ def draw_person(path, gate: CausalGate, person, title: str) -> None:
     figure = Figure(figsize=(8.5, 2.6), layout="constrained")
     axes = figure.add_subplot()
     names = [name for name, share in zip(explanation.names, explanation.fired[0], strict=True) if share > 0]
-    colors = dict(zip(names, [f"C{k}" for k in (3, 1, 0, 2, 4, 5)], strict=False))
+    colors = dict(zip(names, [ORANGE, BLUE, "#009e73", "#cc79a7", "#56b4e9", "#e69f00"], strict=False))
     for row, sense in enumerate(senses):
         left = 0.0
         shares = explanation.person(0, sense)
@@ -87,11 +92,11 @@ def draw_person(path, gate: CausalGate, person, title: str) -> None:
             axes.barh(row, share, left=left, color=colors[name], height=0.6, label=label)
             axes.text(left + share / 2, row, f"{share:.2f}", ha="center", va="center", color="white", fontsize=9)
             left += share
-    axes.axvline(1, color="0.4", lw=1, ls="--")
+    axes.axvline(1, color="0.2", lw=1, ls="--")
     axes.set_yticks(range(len(senses)), senses.values())
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
-    axes.set(title=title, xlabel="probability, given that the event happened")
+    axes.set(title=title, xlabel="probability of each cause, given that the event happened")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     write_png(figure, path)

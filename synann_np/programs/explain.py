@@ -49,7 +49,7 @@ def explain(args: argparse.Namespace) -> None:
     except ValueError as error:  # a model of other layers
         raise CheckpointError(f"{args.model}: {error}") from error
     print("\n".join(describe(shares)))
-    draw_shares(image, shares, args.out, f"{name}: taken for {shares.logits[0].argmax()}")
+    draw_shares(image, shares, args.out, f"{name}: the network says {shares.logits[0].argmax()}")
     print(f"Picture: {args.out}")
 
 

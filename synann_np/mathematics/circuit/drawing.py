@@ -6,7 +6,7 @@ from typing import Any
 from ...storage.png_file import drawable, own_settings, write_png
 from .layout import lay_out
 
-EXCITATORY, INHIBITORY, FEEDBACK = "tab:blue", "tab:red", "0.35"
+EXCITATORY, INHIBITORY, FEEDBACK = "#0072b2", "#d55e00", "0.35"
 FILL = {"input": "#e8e8e8", "delay": "#fff3c4", "synapse": "#e3efff"}
 COLUMN, ROW = 1.75, 0.8  # inches from node to node
 WIDTH, HEIGHT = 1.15, 0.5  # of a node, in inches
@@ -18,8 +18,9 @@ LANE = 0.22  # between two feedback lines
 def draw_circuit(circuit: Any, path: str | PathLike, title: str = "") -> None:
     """Write the diagram of a circuit as a PNG file.
 
-    Boxes are inputs (grey), delays (yellow, marked z⁻¹) and synapses (blue, with α and β where they are not 1). An
-    arrow excites, a bar inhibits; constants are written where they are read; dashed lines run into delays.
+    Boxes are inputs (grey), delays (yellow, marked delay) and synapses (blue, with α and β where they are not 1). An
+    arrow excites, a bar inhibits; constants are written where they are read; dashed lines run into delays. A parameter
+    stands by its name, or by its value if its name is the Greek letter's.
 
     Arguments: circuit: with at least one input, delay or synapse. path: the PNG file. title: above the diagram.
 
@@ -50,7 +51,7 @@ def draw_circuit(circuit: Any, path: str | PathLike, title: str = "") -> None:
     for lane, (source, delay) in enumerate(layout.feedback):
         _feedback(axes, _inches(*layout.at[source]), _inches(*layout.at[delay]), bottom - LANE * lane, lane)
     for name, place in layout.at.items():
-        _node(axes, circuit.nodes[name], *_inches(*place))
+        _node(axes, circuit, circuit.nodes[name], *_inches(*place))
     _legend(axes, bool(layout.feedback))
     write_png(figure, path)
 
@@ -59,15 +60,16 @@ def _inches(column, row):
     return column * COLUMN, -row * ROW
 
 
-def _node(axes, node, x, y):
+def _node(axes, circuit, node, x, y):
     from matplotlib.patches import FancyBboxPatch
 
     style = "round,pad=0,rounding_size=0.12" if node.kind == "synapse" else "square,pad=0"
     corner = (x - WIDTH / 2, y - HEIGHT / 2)
     axes.add_patch(FancyBboxPatch(corner, WIDTH, HEIGHT, style, fc=FILL[node.kind], ec="0.3", lw=1, zorder=3))
     greek = {"alpha": "α", "beta": "β"}
-    numbers = [f"{greek[key]} = {_short(value)}" for key, value in node.numbers if key in greek and value != 1]
-    below = ", ".join(numbers) or ("z⁻¹" if node.kind == "delay" else "")
+    values = [(key, circuit.parameters[key] if value == key else value) for key, value in node.numbers if value != 1]
+    numbers = [f"{greek[key]} = {_short(value)}" for key, value in values if key in greek]
+    below = ", ".join(numbers) or ("delay" if node.kind == "delay" else "")
     _text(axes, x, y + (0.09 if below else 0), node.name, 8)
     _text(axes, x, y - 0.12, below, 7)
 

@@ -17,7 +17,8 @@ def draw_forest(
     Arguments:
         path: the PNG file.
         labels: text a row, from the top.
-        ratios, lows, highs: host numbers a row, positive and finite (correct tables with a zero cell).
+        ratios, lows, highs: host numbers a row, positive and finite (correct tables with a zero cell); the 95 %
+            interval is from low to high.
 
     Raises: OSError if the file cannot be written; ValueError if the lengths differ or a number cannot be drawn.
     """
@@ -35,6 +36,7 @@ def draw_forest(
         axes.plot(ratio, y, "s", color="tab:blue", ms=7)
         text = f"{ratio:.2f}  ({low:.2f} to {high:.2f})"
         axes.text(1.02, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9)
+    axes.text(1.02, -0.75, "value (95 % interval)", transform=axes.get_yaxis_transform(), va="center", fontsize=9)
     axes.set_yticks(range(len(rows)), [drawable(label) for label, *_ in rows], parse_math=False)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()

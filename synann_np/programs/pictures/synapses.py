@@ -67,20 +67,21 @@ def draw_bose_einstein(path: str | PathLike) -> None:
     figure = _figure(9, 3.8)
     left, right = figure.subplots(1, 2)
     z = np.linspace(0.12, 5, 400)
-    left.plot(z, -bose_einstein(z), lw=2, label="∂LS/∂γ = −1 / (e^(γ+v) − 1)")
+    left.plot(z, -bose_einstein(z), lw=2, label=r"$\partial LS / \partial\gamma = -1\,/\,(e^{\gamma + v} - 1)$")
     h = 1e-5
     marks = z[::40]
     slope = (conjugate_complement(marks + h) - conjugate_complement(marks - h)) / (2 * h)
-    left.plot(marks, slope, "o", ms=4, color="tab:orange", label="measured slope of G")
-    left.plot(z, -np.exp(-z), "--", color="0.5", lw=1, label="−e^−(γ+v), Boltzmann")
-    left.set(xlabel="γ + v, nats", ylabel="derivative", ylim=(-8, 0.2), title="The negative Bose–Einstein distribution")
+    left.plot(marks, slope, "o", ms=4, color="tab:orange", label="slope of G, by finite differences")
+    left.plot(z, -np.exp(-z), "--", color="0.5", lw=1, label=r"$-e^{-(\gamma + v)}$, the Boltzmann distribution")
+    left.set(xlabel="γ + v, nats", ylabel="∂LS/∂γ", ylim=(-8, 0.2), title="The negative Bose–Einstein distribution")
     left.legend(loc="lower right")
 
     v = np.linspace(0, 3, 400)
-    for gamma in (0.1, 0.25, 0.5, 1.0, 2.0):
-        right.plot(v, -bose_einstein(gamma + v), label=f"γ = {gamma:g}, β = {math.exp(-gamma):.2f}")
+    styles = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))  # told apart without colours too
+    for gamma, style in zip((0.1, 0.25, 0.5, 1.0, 2.0), styles, strict=True):
+        right.plot(v, -bose_einstein(gamma + v), ls=style, label=f"γ = {gamma:g}, β = {math.exp(-gamma):.2f}")
     right.set(
-        xlabel="v, surprisal of the inhibitory input, nats", ylabel="∂LS/∂γ", title="−γ is the chemical potential"
+        xlabel="v, surprisal of the inhibitory input, nats", ylabel="∂LS/∂γ", title="The same over v, for several γ"
     )
     right.legend(loc="lower right")
     write_png(figure, path)
@@ -89,22 +90,22 @@ def draw_bose_einstein(path: str | PathLike) -> None:
 @own_settings()
 def draw_flip(path: str | PathLike, beta: float = 0.8, alphas: Any = (0.9, 1.0, 1.15)) -> None:
     """Trajectories of the flip circuit in the plane of its two outputs, with the fixed points, for several α."""
-    from matplotlib import colormaps
-
-    figure = _figure(12, 5)
+    figure = _figure(12, 5.2)
+    figure.suptitle("Flip circuit: x ← α x (1 − β y), y ← α y (1 − β x).   ○ start   • each step")
     for axes, alpha in zip(figure.subplots(1, len(alphas)), alphas, strict=True):
         for orbit in flip_orbits(alpha, beta):
-            colour = colormaps["coolwarm"](0.5 + 0.5 * (orbit[0, 0] - orbit[0, 1]))
-            axes.plot(*orbit.T, ".-", ms=4, lw=0.8, color=colour)
-            axes.plot(*orbit[0], "o", ms=4, mfc="white", mec="0.3", mew=0.8)
+            lead = orbit[0, 0] - orbit[0, 1]
+            axes.plot(*orbit.T, ".-", ms=4, lw=0.8, color="0.5" if lead == 0 else "#d55e00" if lead > 0 else "#0072b2")
+            axes.plot(*orbit[0], "o", ms=5, mfc="white", mec="0.2", mew=0.8)
         points = flip_fixed_points(alpha, beta)
         for x, y, eigenvalues in points:
             kind = "attracting" if max(map(abs, eigenvalues)) < 1 else "repelling" if min(eigenvalues) > 1 else "saddle"
-            axes.plot(x, y, "X", ms=9, color="black", zorder=5, clip_on=False, label=f"({x:.3g}, {y:.3g}), {kind}")
+            marker = {"attracting": "o", "repelling": "X", "saddle": "D"}[kind]
+            axes.plot(x, y, marker, ms=9, color="black", zorder=5, clip_on=False, label=f"({x:.3g}, {y:.3g}), {kind}")
         if not points:
             axes.plot([0, 0, 1], [1, 0, 0], color="black", lw=3, zorder=5, label="every point of the axes")
         axes.set(xlim=(-0.02, 1), ylim=(-0.02, 1), aspect="equal", title=f"α = {alpha:g}, β = {beta:g}")
-        axes.set(xlabel="x", ylabel="y")
+        axes.set(xlabel="x (orange: x starts larger)", ylabel="y (blue: y starts larger)")
         axes.legend(title="fixed points", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
     write_png(figure, path)
 
