@@ -1,4 +1,4 @@
-"""What all layers share: the two dicts, and checks of arguments, inputs and gradients whose messages teach."""
+"""What all layers share: the dicts of arrays, and checks of arguments, inputs and gradients."""
 
 import math
 from collections.abc import Iterable
@@ -13,17 +13,18 @@ IntPair: TypeAlias = int | tuple[int, int]  # along height and width
 
 
 class Layer:
-    """A layer holds parameters and nothing of a call; what backward needs travels in the cache.
+    """Base class. A layer keeps no state between calls: forward returns what backward needs, the cache.
 
     Attributes:
         params: dict name -> array that training changes. buffers: dict name -> array that training does not.
         config: dict of the constructor's own arguments, as plain Python values: for repr, and to make the layer again.
-        draws_masks: True where forward also takes `step`, which selects a random mask.
-        mixes_rows: True where a row of y depends on the other rows of the batch, at least in training.
+        draws_masks: True if forward also takes `step`, which selects a random mask.
+        mixes_rows: True if a row of y depends on the other rows of the batch, at least in training.
 
     Methods of every layer:
         y, cache = forward(x, train=False)      x is never modified
-        dx, grads = backward(dy, cache)         grads has the keys of params
+        dx, grads = backward(dy, cache)         dy is ∂L/∂y and has the shape of y, dx is ∂L/∂x; grads: dict with the
+                                                keys of params, the gradient of each, in its shape
     """
 
     draws_masks = False
@@ -45,7 +46,7 @@ class Layer:
     def multiplications(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """Products of a weight and an input that one example takes, for Sequential.summary.
 
-        Every matrix (or kernel) of the layer is used once for each place of y; elementwise work is not counted.
+        Every matrix (or kernel) of the layer is used once at each position of y; elementwise work is not counted.
         """
         places = math.prod(y_shape[1:])
         return sum(p.size * places // p.shape[0] for p in self.params.values() if p.ndim > 1)
@@ -53,7 +54,7 @@ class Layer:
     def integer(self, name: str, least: int = 1) -> int:
         """The constructor's argument of that name, checked: an integer of `least` or more.
 
-        It is put back into config as a Python int; so do the methods below.
+        config then holds it as a Python int. The methods below do the same.
 
         Raises: TypeError, ValueError naming the layer and the argument.
         """
@@ -85,17 +86,17 @@ class Layer:
         return self.config[name]
 
     def check_input(self, x: Array, *shape: Any) -> None:
-        """Refuse x unless it is an array of this shape (a letter stands for any size, ... for any axes) and of the
-        dtype of the weights, or without weights of float32 or float64.
+        """Refuse x unless it has this shape (a letter stands for any size, ... for any axes) and the dtype of the
+        weights; a layer without weights takes float32 and float64.
 
         Raises: ValueError (shape), TypeError (dtype, no array).
         """
         self._check_array("input", x, shape, self.dtype, "like the weights")
 
     def check_gradient(self, dy: Array, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> None:
-        """Refuse dy, the gradient of y, unless it has the shape of y: another one might broadcast to wrong numbers.
+        """Refuse dy, the gradient of y, unless it has the shape of y: another shape might broadcast silently.
 
-        Arguments: dtype: of y; None stands for that of the weights.
+        Arguments: dtype: of y; None: that of the weights.
 
         Raises: ValueError (shape), TypeError (dtype, no array).
         """
@@ -124,7 +125,7 @@ def pair(value: IntPair) -> tuple[int, int]:
 
 
 def _fits(sizes, shape):
-    """Whether sizes are those of shape, as check_input has it."""
+    """Whether sizes match shape, in the notation of check_input."""
     if ... in shape:
         before, after = shape[: shape.index(...)], shape[shape.index(...) + 1 :]
         if len(sizes) < len(before) + len(after):

@@ -34,10 +34,11 @@ class BatchNorm(Layer):
         through σ²      ∂σ²/∂x_n = 2 (x_n − μ)/M = 2 x̂_n/(s M), ∂s/∂σ² = −s³/2, ∂x̂_m/∂s = x_m − μ = x̂_m/s
                                                                             together −s x̂_m x̂_n/M
 
-    (σ² depends on μ too, but ∂σ²/∂μ = −(2/M) Σ_m (x_m − μ) = 0.) Times dx̂_m and summed over m, that is the line.
+    (σ² depends on μ too, but ∂σ²/∂μ = −(2/M) Σ_m (x_m − μ) = 0.) Multiply the three by dx̂_m
+    and sum over m: the result is the last line.
 
     Raises: ValueError, TypeError if x or dy has another shape or dtype; ValueError unless eps ≥ 0 and
-    0 ≤ momentum ≤ 1, and with train=True and M = 1, where the variance is 0 and tells nothing.
+    0 ≤ momentum ≤ 1, and with train=True and M = 1, where the variance is always 0.
     """
 
     mixes_rows = True

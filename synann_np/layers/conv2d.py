@@ -14,28 +14,37 @@ class Conv2d(Layer):
 
     x (N, C, H, W), y (N, F, H', W') with H' = ⌊(H + 2 padding − D (K − 1) − 1) / S⌋ + 1 and W' alike; weight
     (F, C, K, K), bias (F,); C = in_channels, F = out_channels, K = kernel_size, S = stride, D = dilation. K, S, D and
-    padding may be pairs. padding="same" with S = 1 gives H' = H and W' = W; of an odd number of zeros, one more
-    is after.
+    padding may be pairs. padding="same" with S = 1 gives H' = H and W' = W; if the number of zeros is odd, the one left
+    over goes to the bottom or right.
 
-    With the patches laid out as columns, cols_cij,hwn = x̃_n,c,Sh+Di,Sw+Dj, the sum is one matrix product:
+    Every pixel of y sees one patch of x̃. With the patches as the columns of a matrix (im2col), the sum is one product:
 
-        y = weight cols + bias
+        cols_cij,hwn = x̃_n,c,Sh+Di,Sw+Dj      (C K K, H' W' N)
+        y = weight cols + bias                 (F, C K K) @ (C K K, H' W' N) = (F, H' W' N)
 
-    With G = groups, filters and channels are cut into G equal parts, and each part of the filters sees its part of the
-    channels only: weight (F, C/G, K, K), and all products are G products of the parts.
+    For one channel, a 3×3 image, K = 2, S = D = 1:
+
+        x̃ = 0 1 2        cols = 0 1 3 4        each column is a patch, from top left to bottom right
+            3 4 5               1 2 4 5
+            6 7 8               3 4 6 7        pixel 4 is in four patches
+                                4 5 7 8
+
+    With G = groups, filters and channels are split into G equal parts, and each part of the filters sees only its part
+    of the channels: weight (F, C/G, K, K), and every product above is G smaller ones.
 
     Backward, from dy_nfhw = ∂L/∂y_nfhw:
 
-        dweight_fcij = Σ_hwn dy_f,hwn cols_cij,hwn
-        dbias_f      = Σ_hwn dy_f,hwn
-        dcols        = weightᵀ dy
-        dx̃_n,c,Sh+Di,Sw+Dj += dcols_cij,hwn      each pixel collects from all patches that it was copied to
+        dweight_fcij = Σ_hwn dy_f,hwn cols_cij,hwn     dweight = dy colsᵀ      (F, C K K)
+        dbias_f      = Σ_hwn dy_f,hwn                                          (F,)
+        dcols        = weightᵀ dy                                              (C K K, H' W' N)
+        dx̃_n,c,Sh+Di,Sw+Dj += dcols_cij,hwn      each pixel adds up the gradients of all its copies
 
-    The columns keep the batch as the innermost axis in memory: long contiguous runs are what copying is fast at. The
-    output is seen as (N, F, H', W') and keeps that memory order.
+    The batch is the innermost axis of the columns in memory, since long contiguous runs are copied fastest. The output
+    is a view (N, F, H', W') that keeps this order.
 
-    Raises: ValueError, TypeError if a size is no integer >= 1 (padding: >= 0), C or F no multiple of G; if x is not
-    (N, C, H, W) with H, W large enough for one patch, dy not like y, or one of them not of the weights' dtype.
+    Raises: ValueError, TypeError if a size is not an integer >= 1 (padding: >= 0) or C or F is not a multiple of G; if
+    x is not (N, C, H, W) with H, W large enough for one patch, dy is not shaped like y, or either has another dtype
+    than the weights.
     """
 
     def __init__(
@@ -68,7 +77,7 @@ class Conv2d(Layer):
         xp = array_module(x)
         if any(map(any, self.border)):
             x = xp.pad(x, ((0, 0), (0, 0), *self.border))
-        EH, EW = DH * (KH - 1) + 1, DW * (KW - 1) + 1  # what a patch reaches over
+        EH, EW = DH * (KH - 1) + 1, DW * (KW - 1) + 1  # height and width of a patch
         if x.shape[2] < EH or x.shape[3] < EW:
             raise ValueError(f"{self}: expected at least {EH} by {EW} pixels with padding, got {tuple(x.shape[2:])}")
         patches = xp.lib.stride_tricks.sliding_window_view(x, (EH, EW), axis=(2, 3))[:, :, ::SH, ::SW, ::DH, ::DW]

@@ -12,14 +12,14 @@ from .base import Layer
 class Dropout(Layer):
     """y_e = x_e m_e / (1 − p) with train=True, y = x otherwise
 
-    x of any shape (N, ...). m_e is 0 with probability p, else 1. The division keeps the mean: E[y] = x, so nothing has
-    to change in evaluation (inverted dropout; Srivastava et al., 2014).
+    x of any shape (N, ...). m_e is 0 with probability p, else 1. The division keeps the mean, E[y] = x, so evaluation
+    needs no scaling (inverted dropout; Srivastava et al., 2014).
 
     Backward: dx_e = dy_e m_e / (1 − p), the same mask.
 
-    The mask is a function of (seed, step, element) alone: the same on NumPy and CuPy, and known again after a resume.
-    The seed is drawn from rng unless it is given. A training loop counts `step` up; with the same step the mask is the
-    same.
+    The mask is a function of (seed, step, element) alone: the same on NumPy and CuPy, and the same again after a
+    resume. The seed is drawn from rng unless it is given. A training loop increments `step` in every step; equal steps
+    give equal masks.
 
     Raises: ValueError, TypeError unless 0 ≤ p ≤ 1, x is float32 or float64, and dy is like x.
     """

@@ -21,8 +21,11 @@ class Linear(Layer):
         dbias_f    = Σ_n dy_nf              since ∂y_nf/∂bias_f = 1
         dx_nc      = Σ_f dy_nf weight_fc    since ∂y_nf/∂x_nc = weight_fc
 
-    Raises: ValueError, TypeError if C or F is no integer >= 1, if x is not (N, ..., C) or dy not like y, or if one of
-    them is not of the weights' dtype.
+    In the first line n is the last index of dy.T and the first of x, so dweight = dy.T @ x; in the last, f is the last
+    of dy and the first of weight: dx = dy @ weight.
+
+    Raises: ValueError, TypeError if C or F is not an integer >= 1, if x is not (N, ..., C) or dy not shaped like y, or
+    if either has another dtype than the weights.
     """
 
     def __init__(

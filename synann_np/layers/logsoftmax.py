@@ -17,7 +17,7 @@ class LogSoftmax(AlongAxis):
         dx_i = Σ_k dy_k (δ_ki − e^{y_i}) = dy_i − e^{y_i} Σ_k dy_k
 
     The loss −(1/N) Σ_n y_n,t(n) has dy_nk = −1/N at the label, k = t(n), and 0 elsewhere, whose sum is −1/N. So the two
-    together give dx_ni = (e^{y_ni} − [i = t(n)]) / N: softmax − one-hot.
+    together give dx_ni = (e^{y_ni} − [i = t(n)]) / N: softmax − one-hot. [i = t(n)] is 1 if i = t(n), else 0.
     """
 
     def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:

@@ -12,18 +12,18 @@ class MaxPool2d(Layer):
 
     x (N, C, H, W), y (N, C, H', W') with H' = ⌊(H + 2 padding − D (K − 1) − 1) / S⌋ + 1 and W' alike; K = kernel_size,
     S = stride (K if not given), D = dilation. K, S, D and padding may be pairs. Pixels beyond the last whole window are
-    not seen; with ceil_mode=True they are, by a window that reaches beyond the border (see windows.py).
+    ignored; with ceil_mode=True a window that reaches beyond the border covers them (see windows.py).
 
-    Backward: the maximum is the identity of the pixel that won and ignores the others, so with (i*, j*) the winner of
-    a window,
+    Backward: a small change of the largest pixel changes the maximum by the same amount, and one of the others does not
+    change it. So with (i*, j*) the largest pixel of a window, the winner,
 
         dx̃_n,c,Sh+Di*,Sw+Dj* += dy_nchw
 
-    Of equal pixels the first in row-major order wins, as in PyTorch. Ties are no rare case: a constant background
-    makes whole windows equal. A NaN wins: it must not be hidden.
+    Of equal pixels the first in row-major order wins, as in PyTorch. Ties are common: in a constant background all
+    pixels of a window are equal. A NaN wins: it must not be hidden.
 
-    Raises: ValueError, TypeError if K, S or D is no integer >= 1 or a pair of them, padding is more than half a window,
-    x is not (N, C, H, W) with at least one whole window, or dy not like y.
+    Raises: ValueError, TypeError if K, S or D is not an integer >= 1 or a pair of them, padding is more than half a
+    window, x is not (N, C, H, W) with at least one whole window, or dy is not shaped like y.
     """
 
     def __init__(
@@ -39,7 +39,9 @@ class MaxPool2d(Layer):
         self.ceil_mode = self.flag("ceil_mode")
         for K, P, D in zip(self.kernel_size, self.padding, self.dilation, strict=True):
             if 2 * P > D * (K - 1) + 1:
-                raise ValueError(f"{self}: expected padding of at most half a window: one may not see padding only")
+                raise ValueError(
+                    f"{self}: expected padding of at most half a window, since a window must not see padding only"
+                )
 
     def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", "C", "H", "W")

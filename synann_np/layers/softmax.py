@@ -9,8 +9,8 @@ from .along_axis import AlongAxis
 class Softmax(AlongAxis):
     """y_i = e^{x_i} / Σ_k e^{x_k} along `axis`, the last unless given
 
-    x (..., K), y the same. The maximum of each row is subtracted first: it cancels in the quotient, and no exponential
-    overflows.
+    x (..., K), y of the same shape: K probabilities of sum 1. The maximum of each row is subtracted first: it cancels
+    in the quotient, and no exponential overflows.
 
     Backward. By the rule for quotients, with s = Σ_k e^{x_k},
 
@@ -22,8 +22,9 @@ class Softmax(AlongAxis):
         dx_i = Σ_k dy_k y_k (δ_ki − y_i) = y_i (dy_i − Σ_k dy_k y_k)
 
     The sum is the same for the whole row. It vanishes only if dy is orthogonal to y; with a constant dy everything
-    cancels, dx = 0, which is why a check with dy = 1 sees nothing. With the loss −log y_t of class t it becomes
-    dx_i = y_i − [i = t], softmax − one-hot: see LogSoftmax.
+    cancels, dx = 0, which is why a check with dy = 1 sees nothing. With the loss −log y_t of the true class t, dy_k is
+    −1/y_t for k = t and 0 for the others, so Σ_k dy_k y_k = −1 and dx_i = y_i − [i = t], where [i = t] is 1 if i = t,
+    else 0: softmax − one-hot (see LogSoftmax).
     """
 
     def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:

@@ -10,7 +10,7 @@ from .base import Layer
 from .synapse_parameters import CONSTANT, PARAMETRISATIONS, initial_beta
 
 
-# Saturation is the purpose of the clipping, and what underflows is 0: neither is worth a warning.
+# The clipping is meant to saturate, and what underflows is 0: neither deserves a warning.
 @np.errstate(over="ignore", under="ignore")
 def synapse_graph_forward(x: Array, v: Array, alpha: Array, beta: Array) -> tuple[Array, Any]:
     """y, cache of SynapseGraph, whose docstring derives both functions."""
@@ -42,8 +42,8 @@ class SynapseGraph(Layer):
     """y_ni = α_i x_ni ∏_j (1 − β_ij v_nj)
 
     x (N, n), excitatory, and v (N, m), inhibitory: probabilities in [0, 1]; y (N, n); alpha (n,), starts at 1; beta
-    (n, m), row i drives output i; n = features, m = inhibitors. Rows of a batch never mix. Which numbers are trained in
-    the place of alpha and beta, and where they start: synapse_parameters.py.
+    (n, m), row i drives output i; n = features, m = inhibitors. Rows of a batch never mix. synapse_parameters.py
+    has the other parametrisations, and the initial values.
 
     Forward, with q_nij = 1 − β_ij v_nj and P_ni = ∏_j q_nij:
 
@@ -57,11 +57,18 @@ class SynapseGraph(Layer):
         dx_ni =   dy_ni α_i P_ni
         dv_nj = − Σ_i c_nij β_ij          since ∂q_nij/∂v_nj = −β_ij
 
-    Where no factor is 0, O_nij = P_ni / q_nij, the form in which the formula is usually written. β may be free, so
-    β_ij v_nj may reach 1 and beyond: P and O are computed from the non-zero factors, R_ni = ∏_{q≠0} q_nij, and the
-    number of zeros. P = R if there is none; O_nij = R_ni / q_nij if all the others are non-zero. R is a sum of
-    logarithms, as in log y_i = log α_i + log x_i + Σ_j log(1 − β_ij v_j): no partial product overflows, none underflows
-    to 0 that the next factors would lift. Nothing divides by x or v or takes their logarithm, so 0 is exact.
+    Where no factor is 0, O_nij = P_ni / q_nij, as the formula is usually written, and this is all. The rest is for β
+    that are not kept below 1, where factors may be 0 or negative:
+
+        R_ni  = ∏_{j: q_nij≠0} q_nij               the product of the factors that are not 0
+        P_ni  = R_ni if no factor is 0, else 0
+        O_nij = R_ni / q_nij                       if q_nij ≠ 0 and no factor is 0
+              = R_ni                               if q_nij is the only factor that is 0
+              = 0                                  otherwise, since another factor is 0
+
+    The code replaces each q = 0 by 1, so R/q covers both cases. |R| is exp Σ_j log |q_nij|, and its sign follows from
+    the number of negative factors: unlike a product, the sum cannot overflow or underflow half-way. Nothing divides by
+    x or v or takes their logarithm, so inputs of 0 are exact.
 
     R and c are clipped to ±√(largest float): for every finite β, and x and v in [0, 1], y and all gradients are finite.
 
@@ -120,7 +127,8 @@ class Synapse(SynapseGraph):
     """y_ni = α_i x_ni ∏_j (1 − β_ij x_nj)                        (Li, 2018)
 
     The fully connected synapse graph, v = x: unit i is excited by its own input and inhibited by all of them. x reaches
-    y on both ways, so backward returns the sum of the two gradients. beta (n, n), everything else as in SynapseGraph.
+    y along both paths, so backward returns the sum of the two gradients. beta (n, n), everything else as in
+    SynapseGraph.
 
     zero_diagonal=True: no unit inhibits itself, β_ii = 0, as in the author's first network (Li, 2017). With the mask
     μ_ij = 1 − δ_ij, β_ij = μ_ij c(r_ij) of the raw number r_ij, so dr_ij = μ_ij dβ_ij c′(r_ij); r_ii is not used.
