@@ -15,7 +15,7 @@ Parts on a CPU:
 Peers, each in a process of its own, take turns:
 
     ours         fast.compile(model), as train_mnist.py uses it
-    plain        the layers as they are read (SYNANN_FAST=0); only if --peers names it, or without PyTorch
+    plain        the readable NumPy layers (SYNANN_FAST=0); only if --peers names it, or without PyTorch
     torch        PyTorch eager, all data in memory, as a user gets it
     torch-tuned  PyTorch eager, glibc tuned to keep freed memory (environment variables MALLOC_...)
 
@@ -92,11 +92,13 @@ def parse(argv, prog):
     args.only = args.only or parts
     known = cpu_bench.PEERS if args.backend == "numpy" else GPU_PEERS
     if unknown := sorted(set(args.peers or ()) - set(known)):
-        parser.error(f"argument --peers: {unknown} is no peer on {args.backend}, which has {', '.join(known)}")
+        parser.error(f"argument --peers: {unknown} is not a peer on {args.backend}, which has {', '.join(known)}")
     if args.backend == "numpy":
         args.peers = args.peers or default_peers
     if unknown := sorted(set(args.only) - set(parts)):
-        parser.error(f"argument --only: {unknown} is no part of --backend {args.backend}, which has {', '.join(parts)}")
+        parser.error(
+            f"argument --only: {unknown} is not a part of --backend {args.backend}, which has {', '.join(parts)}"
+        )
     if args.rounds < 1 or args.threads < 1 or min(args.sizes) < 1:
         parser.error("arguments --rounds, --threads and --sizes: expected numbers of 1 or more")
     if args.backend == "numpy" and not HAS_TORCH and any(name.startswith("torch") for name in args.peers):

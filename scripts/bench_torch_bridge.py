@@ -35,7 +35,7 @@ def main():
     parser.add_argument("--batch-size", type=int, default=128, metavar="N", help="rows of a batch (default: 128)")
     parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch and of the kernels (default: 2)")
     parser.add_argument("--steps", type=int, default=4, help="timed steps of a process (default: 4)")
-    parser.add_argument("--rounds", type=int, default=2, help="processes for each way (default: 2)")
+    parser.add_argument("--rounds", type=int, default=2, help="processes for each variant (default: 2)")
     parser.add_argument("--worker", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:

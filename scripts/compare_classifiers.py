@@ -39,8 +39,10 @@ def fold_losses(estimator, X, y):
 
 def main(argv=None):
     parser = Parser("Log loss of CausalGate and general classifiers on real tables.")
-    parser.add_argument("--rows", type=int, default=2000, help="at most so many rows of a table (default: %(default)s)")
-    parser.add_argument("--only", nargs="+", help="names of classifiers")
+    parser.add_argument(
+        "--rows", type=int, default=2000, help="at most this many rows per table (default: %(default)s)"
+    )
+    parser.add_argument("--only", nargs="+", help="names of classifiers (default: all)")
     args = parser.parse_args(argv)
     chosen = {name: found for name, found in classifiers().items() if not args.only or name in args.only}
     print(f"| table | rows | events | {' | '.join(chosen)} |")

@@ -1,4 +1,4 @@
-"""How good is a model, and where does it fail?: the command `synann evaluate` from a checkout, installed or not."""
+"""Evaluate a model: the command `synann evaluate` from a checkout, installed or not."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which digits are these?: the command `synann predict` from a checkout, installed or not."""
+"""Classify photographs of digits: the command `synann predict` from a checkout, installed or not."""
 
 import sys
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Train for long and watch: does memory stay constant, does the same run come out twice, do kills lose anything?
+"""Train for a long time and check: is memory constant, is the run repeatable, do kills lose anything?
 
 python scripts/soak.py                               200 epochs of 2000 images, then again with 10 kills
 python scripts/soak.py --images 60000 --kills 0      all of MNIST, once, for the memory
-python scripts/soak.py --threads 2 --batch-size 50   what is unknown here goes on to train_mnist.py
+python scripts/soak.py --threads 2 --batch-size 50   other options are passed to train_mnist.py
 
 Exit code 1 if memory grew by more than --tolerance, or the second run ended with other weights or another history.
 """
@@ -27,11 +27,15 @@ FILES = ("last.safetensors", "best.safetensors", "history.jsonl")
 
 def main(argv=None):
     parser = Parser(__doc__)
-    parser.add_argument("--epochs", type=int, default=200, help="of each run (200)")
-    parser.add_argument("--images", type=int, default=2000, help="training images, and at most as many to test (2000)")
-    parser.add_argument("--kills", type=int, default=10, help="kill -9 in the second run; 0 leaves it out (10)")
-    parser.add_argument("--seed", type=int, default=5, help="of the moments of the kills (5)")
-    parser.add_argument("--tolerance", type=float, default=4.0, help="growth of memory allowed, in MB (4)")
+    parser.add_argument("--epochs", type=int, default=200, help="epochs of each run (default: 200)")
+    parser.add_argument(
+        "--images", type=int, default=2000, help="training images, and at most as many test images (default: 2000)"
+    )
+    parser.add_argument(
+        "--kills", type=int, default=10, help="how often to kill -9 the second run; 0: no second run (default: 10)"
+    )
+    parser.add_argument("--seed", type=int, default=5, help="seed of the times of the kills (default: 5)")
+    parser.add_argument("--tolerance", type=float, default=4.0, help="allowed growth of memory, in MB (default: 4)")
     args, more = parser.parse_known_args(argv)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

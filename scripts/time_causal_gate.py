@@ -34,9 +34,11 @@ def seconds(fit, X, y):
 
 def main(argv=None):
     parser = Parser("Time of fit: CausalGate and LogisticRegression, both with defaults.")
-    parser.add_argument("--people", type=int, default=100_000)
-    parser.add_argument("--factors", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=5, help="the median counts (default: %(default)s)")
+    parser.add_argument("--people", type=int, default=100_000, help="default: %(default)s")
+    parser.add_argument("--factors", type=int, default=50, help="default: %(default)s")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="fits of each; the median is reported (default: %(default)s)"
+    )
     args = parser.parse_args(argv)
     X, y = draw(args.people, args.factors)
     times = [

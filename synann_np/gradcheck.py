@@ -38,7 +38,7 @@ def check_layer(layer: Any, x: Array, rng: Rng, train: bool = False, tolerance: 
     Raises:
         AssertionError: naming the tensor, if a gradient is missing, unknown, of another shape, or wrong; or naming the
             promise that is not kept.
-        TypeError: x or a parameter is not float64, or rng is no Generator.
+        TypeError: x or a parameter is not float64, or rng is not a Generator.
     """
     rng = generator("check_layer", rng)
     backend = getattr(layer, "backend", None) or get_backend("numpy")

@@ -137,7 +137,8 @@ class Sequential:
 
         Returns: Summary; print it, or leave it at the end of a notebook's cell.
 
-        Raises: TypeError if in_shape is no tuple of integers, ValueError naming the layer that does not take its input.
+        Raises: TypeError if in_shape is not a tuple of integers, ValueError naming the layer that does not take its
+        input.
         """
         return summarize(self, in_shape)
 

@@ -228,10 +228,10 @@ def test_recipes_are_listed_with_what_they_are_for(capsys):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("lrr = 1", "lrr is no setting"),
-        ("out = 'x'", "out is no setting"),
-        ("resume = true", "resume is no setting"),
-        ("recipe = 'seed'", "recipe is no setting"),
+        ("lrr = 1", "lrr is not a setting"),
+        ("out = 'x'", "out is not a setting"),
+        ("resume = true", "resume is not a setting"),
+        ("recipe = 'seed'", "recipe is not a setting"),
         ("lr = 'fast'", "lr: expected 0 or more and a finite number, got fast"),
         ("lr = true", "lr: expected 0 or more"),
         ("lr = nan", "lr: expected 0 or more"),

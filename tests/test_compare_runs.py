@@ -60,7 +60,7 @@ def test_the_picture_is_written(tmp_path):
         ("run.json", "{", "run.json: not written by train_mnist.py"),
         ("run.json", "[]", "run.json: not written by train_mnist.py"),
         ("run.json", None, "run.json: No such file"),
-        ("history.jsonl", "nonsense\n", "history.jsonl: line 1 is no record"),
+        ("history.jsonl", "nonsense\n", "history.jsonl: line 1 is not a record"),
         ("history.jsonl", "", "no epoch was finished"),
         ("history.jsonl", None, "history.jsonl: No such file"),
     ],

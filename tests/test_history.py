@@ -21,5 +21,5 @@ def test_a_history_comes_back_with_all_digits(tmp_path):
 def test_a_line_that_is_no_record_is_named(tmp_path, line):
     path = tmp_path / "history.jsonl"
     path.write_text(to_line(RECORDS[0]) + line + "\n")
-    with pytest.raises(ValueError, match=r"history\.jsonl: line 2 is no record"):
+    with pytest.raises(ValueError, match=r"history\.jsonl: line 2 is not a record"):
         read_history(path)

@@ -277,7 +277,7 @@ def test_on_a_full_disk_training_goes_on_with_a_warning_and_old_files_stay(tmp_p
                 assert (tmp_path / "last.safetensors").read_bytes() == before
         run.saver.close()
     assert warnings
-    assert all("No space left on device" in line and "training goes on" in line for line in warnings)
+    assert all("No space left on device" in line and "training continues" in line for line in warnings)
     assert contents(tmp_path)["history.jsonl"] == whole["history.jsonl"]
     assert contents(tmp_path)["last.safetensors"] == whole["last.safetensors"]
 

@@ -69,12 +69,12 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8), **more):
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        (b"not json", "no JSON"),
-        (b"\xff\xfe", "no JSON"),
-        (b"[" * 100_000, "no JSON"),
-        (b'{"a": NaN}', "no JSON"),
-        (b'{"a": ' + b"1" * 5000 + b"}", "no JSON"),
-        (b'{"__metadata__": {}, "__metadata__": {}}', "no JSON"),
+        (b"not json", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"a": NaN}', "not JSON"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "not JSON"),
+        (b'{"__metadata__": {}, "__metadata__": {}}', "not JSON"),
         ([], "no object"),
         ({"__metadata__": {"a": 1}, "a": entry()}, "metadata"),
         ({"__metadata__": [], "a": entry()}, "metadata"),

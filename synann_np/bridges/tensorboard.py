@@ -39,7 +39,7 @@ class TensorBoard:
         fcn/alpha, fcn/beta     histograms of the coefficients of every synapse layer, then
 
     The steps are updates of the weights. Where the folder can no longer be written, a RuntimeWarning says so, and
-    training goes on.
+    training continues.
 
     Arguments:
         folder: made if it is missing; a run may add to the files of an earlier one.
@@ -111,7 +111,7 @@ class TensorBoard:
         except OSError as error:
             self.writer = None
             warnings.warn(
-                f"TensorBoard: {self.folder} cannot be written ({error.strerror or error}): nothing more is shown",
+                f"TensorBoard: {self.folder} cannot be written ({error.strerror or error}): nothing more will be shown",
                 RuntimeWarning,
                 stacklevel=4,
             )

@@ -69,14 +69,14 @@ def as_labels(
 
     Arguments: labels: whole numbers of any type. classes: K, then 0 ≤ label < K or label = ignore_index must hold.
 
-    Raises: TypeError, ValueError as as_numbers; ValueError: not one label a row, fractions, out of range.
+    Raises: TypeError, ValueError as as_numbers; ValueError: not one label per row, fractions, out of range.
     """
     if backend is not None and backend.xp is not np and isinstance(labels, backend.xp.ndarray):
         labels = backend.to_host(labels)  # a few bytes a row, once
     a = as_numbers(labels, name)
     if a.ndim != 1:
         cure = ": use labels.argmax(axis=1)" if a.ndim == 2 and a.shape[1] > 1 else ": use labels.ravel()"
-        raise ValueError(f"{name}: expected one label a row, (N,), got {tuple(a.shape)}{cure}")
+        raise ValueError(f"{name}: expected one label per row, (N,), got {tuple(a.shape)}{cure}")
     if a.dtype.kind == "f" and bool((a != a.round()).any()):
         raise ValueError(f"{name}: expected whole numbers, got {float(a[(a != a.round()).argmax()])!r}")
     a = a.astype("int64")

@@ -106,7 +106,7 @@ def _read_header(path):
     """((height, width), Pillow's mode) without decoding any pixel."""
     with _opened(path) as image:
         if image.mode.startswith(("I", "F")):
-            raise DataError(f"{path}: {image.mode} pixels, 8 bits a channel are expected; convert it")
+            raise DataError(f"{path}: {image.mode} pixels, 8 bits per channel are expected; convert it")
         return (image.height, image.width), image.mode
 
 

@@ -37,7 +37,7 @@ class DataParallel:
 
     Everything else is that of the model: params, buffers, backend, dtype, forward (of a whole batch), state_dict, ...
 
-    Raises: ValueError for other chunks, and for a layer that mixes rows and is no batch-norm, or that draws masks and
+    Raises: ValueError for other chunks, and for a layer that mixes rows and is not batch-norm, or that draws masks and
         takes no first_row.
     """
 

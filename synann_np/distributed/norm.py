@@ -37,12 +37,12 @@ class SyncedBatchNorm:
     def forward_chunks(self, xs: Sequence[Array], rows: Any, N: int) -> tuple[list[Array], Any]:
         """xs: the chunks of this rank, of which `rows` count: list of int, 0 or all of a chunk. N: rows of the batch.
 
-        Returns: ys, cache. Raises: ValueError with one value a channel in the whole batch.
+        Returns: ys, cache. Raises: ValueError with one value per channel in the whole batch.
         """
         norm, pixels = self.norm, math.prod(xs[0].shape[2:])
         M = N * pixels
         if M < 2:
-            raise ValueError(f"{norm}: training needs more than one value a channel, got a batch of {N} row")
+            raise ValueError(f"{norm}: training needs more than one value per channel, got a batch of {N} row")
         moments = [(count * pixels, *self.parts.moments(x)) for count, x in zip(rows, xs, strict=True)]
         mean = self._total([m * mu for m, mu, _ in moments]) / M
         var = self._total([m * (v + (mu - mean) ** 2) for m, mu, v in moments]) / M

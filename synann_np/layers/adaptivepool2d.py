@@ -15,7 +15,7 @@ class AdaptivePool2d(Layer):
     Window (h, w) sees the rows ⌊h H / H'⌋ .. ⌈(h + 1) H / H'⌉ − 1 and the columns alike, so windows of neighbours may
     overlap by a pixel, and every pixel is seen. A subclass says what a window becomes.
 
-    Raises: ValueError, TypeError if output_size is no integer >= 1 or a pair of them, x is not (N, C, H, W) with at
+    Raises: ValueError, TypeError if output_size is not an integer >= 1 or a pair of them, x is not (N, C, H, W) with at
     least one pixel, or dy not like y.
     """
 

@@ -10,7 +10,7 @@ class AlongAxis(Layer):
 
     axis=0 is the batch, whose rows then mix.
 
-    Raises: TypeError if axis is no integer; ValueError (forward) if x does not have that axis, it is empty, or a
+    Raises: TypeError if axis is not an integer; ValueError (forward) if x does not have that axis, it is empty, or a
     negative number means the batch: write axis=0.
     """
 

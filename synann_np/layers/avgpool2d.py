@@ -20,8 +20,8 @@ class AvgPool2d(Layer):
 
         dx̃_n,c,Sh+i,Sw+j += dy_nchw / M_hw
 
-    Raises: ValueError, TypeError if K or S is no integer >= 1 or a pair of them, padding is more than half a window, x
-    is not (N, C, H, W) with at least one whole window, or dy not like y.
+    Raises: ValueError, TypeError if K or S is not an integer >= 1 or a pair of them, padding is more than half a
+    window, x is not (N, C, H, W) with at least one whole window, or dy not like y.
     """
 
     def __init__(
@@ -37,7 +37,9 @@ class AvgPool2d(Layer):
         self.padding = self.pair("padding", 0)
         self.ceil_mode, self.count_include_pad = self.flag("ceil_mode"), self.flag("count_include_pad")
         if any(2 * P > K for K, P in zip(self.kernel_size, self.padding, strict=True)):
-            raise ValueError(f"{self}: expected padding of at most half a window: one may not see padding only")
+            raise ValueError(
+                f"{self}: expected padding of at most half a window, since a window must not see padding only"
+            )
 
     def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         self.check_input(x, "N", "C", "H", "W")

@@ -62,7 +62,7 @@ class BatchNorm(Layer):
         if train:
             M = math.prod(x.shape) // C
             if M < 2:
-                raise ValueError(f"{self}: training needs more than one value a channel, got {tuple(x.shape)}")
+                raise ValueError(f"{self}: training needs more than one value per channel, got {tuple(x.shape)}")
             mean = x.mean(axis=axes)
             centred = x - mean.reshape(column)
             var = (centred * centred).mean(axis=axes)

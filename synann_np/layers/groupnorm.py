@@ -22,8 +22,8 @@ class GroupNorm(Layer):
         dweight_c = Σ_n dy_nc x̂_nc        dbias_c = Σ_n dy_nc        over all pixels too
         dx_nc     = s_ng (dx̂_nc − mean dx̂_ng − x̂_nc mean (dx̂_ng x̂_ng))
 
-    Raises: ValueError, TypeError if C is no multiple of G, eps < 0, x is not (N, C, ...) or not of the weights' dtype,
-    or dy not like y.
+    Raises: ValueError, TypeError if C is not a multiple of G, eps < 0, x is not (N, C, ...) or not of the weights'
+    dtype, or dy not like y.
     """
 
     def __init__(

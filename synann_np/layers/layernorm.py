@@ -24,7 +24,7 @@ class LayerNorm(Layer):
         dbias_d   = Σ_n dy_n,d
         dx_n,d    = s_n (dx̂_n,d − mean dx̂_n − x̂_n,d mean (dx̂_n x̂_n))
 
-    Raises: ValueError, TypeError if normalized_shape is no integer >= 1 or several, eps < 0, x is not
+    Raises: ValueError, TypeError if normalized_shape is not an integer >= 1 or several, eps < 0, x is not
     (N, ..., *normalized_shape) or not of the weights' dtype, or dy not like y.
     """
 
@@ -47,7 +47,7 @@ class LayerNorm(Layer):
                 self.params["bias"] = self.backend.xp.zeros(sizes, self.dtype)
 
     def multiplications(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
-        """0: weight is no matrix, whatever its shape: an element of it meets one element of x."""
+        """0: weight is not a matrix, whatever its shape: an element of it meets one element of x."""
         return 0
 
     @np.errstate(under="ignore")

@@ -15,14 +15,14 @@ class Recurrent(Layer):
 
     Backpropagation through time: with dh_t the whole gradient of h_t, from the last step to the first,
 
-        dh_t = dy_t + (what step t + 1 sends back to its h_t)        dy_t = 0 where h_t is no output
+        dh_t = dy_t + (what step t + 1 sends back to its h_t)        dy_t = 0 where h_t is not an output
 
     truncate=k cuts the sequence, counted from its end, into pieces of k steps. Forward computes the same, but no
     gradient passes from a piece to the one before: the state handed on counts as a constant there. That of the last
     state so travels through exactly k steps. None: through all of them.
 
-    Raises: ValueError, TypeError if a size or truncate is no integer ≥ 1; if x is not (N, T, input_size) with T ≥ 1 or
-    dy not like y, or one of them not of the weights' dtype.
+    Raises: ValueError, TypeError if a size or truncate is not an integer ≥ 1; if x is not (N, T, input_size) with T ≥ 1
+    or dy not like y, or one of them not of the weights' dtype.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Recurrent(Layer):
         self.check_gradient(dy, (N, T, self.hidden_size) if self.return_sequences else (N, self.hidden_size))
 
     def output_gradient(self, dy: Array, t: int, T: int) -> Array:
-        """dy_t: what the output itself sends back to h_t; 0 where h_t is no output."""
+        """dy_t: what the output itself sends back to h_t; 0 where h_t is not an output."""
         if self.return_sequences:
             return dy[:, t]
         return dy if t == T - 1 else array_module(dy).zeros_like(dy)

@@ -47,8 +47,8 @@ def nll_loss(
 
     Raises:
         ValueError: shapes do not fit, the batch is empty, ε, a label or a weight is out of range, or a value of
-            log_probs is above 0, so they are no logarithms of probabilities. Values on a device are not looked at (that
-            would wait for the device): `fit` has checked them.
+            log_probs is above 0, so they are not logarithms of probabilities. Values on a device are not looked at
+            (that would wait for the device): `fit` has checked them.
         TypeError: labels are not integers, or log_probs are no floats.
         FloatingPointError: log_probs holds NaN. Not on a device, for the same reason: there the loss is NaN.
     """
@@ -94,7 +94,7 @@ def sum_of_weights(
 
 
 def check_log_probs(outputs: Array) -> None:
-    """Refuse outputs (N, K), a host array, that are no logarithms of probabilities: any above 0, or Σ_k e^outputs ≠ 1.
+    """Refuse outputs (N, K), a host array, that are not logarithms of probabilities: any above 0, or Σ_k e^outputs ≠ 1.
 
     Raises: ValueError that tells what they look like, and what to do.
     """

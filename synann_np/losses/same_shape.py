@@ -4,7 +4,7 @@ from ..backend import Array
 
 
 def check_same_shape(who: str, outputs: Array, targets: Array) -> None:
-    """Refuse outputs and targets of different shapes, an empty batch, and what is no float.
+    """Refuse outputs and targets of different shapes, an empty batch, and what is not a float.
 
     Raises: ValueError, TypeError.
     """

@@ -8,8 +8,8 @@ KEPT_RUNS = 8
 class RunLog:
     """The records of one run after the other, numbered. Not locked: whoever owns it does that.
 
-    Attributes: run: number of the run. version: counts what was added, also changes that are no record. latest: dict of
-    what only the newest is needed of. history: a dict for each past run that was evaluated, the oldest first.
+    Attributes: run: number of the run. version: counts what was added, also changes that are not a record. latest: dict
+    of what only the newest is needed of. history: a dict for each past run that was evaluated, the oldest first.
     """
 
     def __init__(self) -> None:

@@ -45,7 +45,9 @@ def _help(argv, prog):
     lines = [f"  {name:10} {what}" for name, (_, what) in PROGRAMS.items()]
     parser = Parser("\n".join(["SynaNN, the synaptic neural network. Programs:", "", *lines]), prog)
     parser.add_argument("--version", action="version", version=f"synann_np {__version__}")
-    parser.add_argument("program", metavar="PROGRAM", choices=PROGRAMS, help=f"`{prog} PROGRAM --help` tells more")
+    parser.add_argument(
+        "program", metavar="PROGRAM", choices=PROGRAMS, help=f"`{prog} PROGRAM --help` shows its options"
+    )
     parser.parse_args(argv or ["--help"])
 
 

@@ -2,7 +2,7 @@
 
 synann compare runs/a runs/b runs/c [--out curves.png]
 
-Runs that differ in nothing but the seed are one row. The accuracy is that of the last epoch, never of the best.
+Runs that differ only in the seed share a row. The accuracy is that of the last epoch, never of the best.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How good is a model, and where does it fail? Accuracy, confusion matrix and worst mistakes on a labelled set.
+"""Evaluate a model on a labelled set: accuracy, confusion matrix and worst mistakes.
 
 synann evaluate                                                 the model that comes with the package, on MNIST
 synann evaluate runs/mine/best.safetensors [--data-dir DIR] [--split test|train] [--out evaluation.png]

@@ -1,4 +1,4 @@
-"""What did the synapses say about this digit? Every channel's share, as numbers and as a picture.
+"""Explain a decision: the share of every unit and inhibitory channel in the score, as numbers and as a picture.
 
 synann explain --index 7                                        image 7 of MNIST's test set
 synann explain photo.jpg --model runs/mine/best.safetensors --out shares.png
@@ -27,7 +27,7 @@ SHOWN = 5
 def main(argv: Sequence[str] | None = None, prog: str = "explain") -> int | None:
     """The program. Returns: its exit status."""
     parser = Parser(__doc__, prog)
-    parser.add_argument("image", nargs="?", type=path, help="a PNG or JPEG file of one digit")
+    parser.add_argument("image", nargs="?", type=path, help="a PNG or JPEG file of one digit; or use --index")
     parser.add_argument("--index", type=int, metavar="N", help="explain image N of the test set instead")
     parser.add_argument("--model", type=path, default=MODEL, help="a .safetensors file (default: the package's)")
     parser.add_argument("--out", type=png_path, default="shares.png", help="the picture (default: %(default)s)")
@@ -68,7 +68,7 @@ def describe(shares: Any) -> Iterator[str]:
     logits, units = shares.logits[0], shares.units
     probabilities = np.exp(logits - logits.max())
     probabilities /= probabilities.sum()
-    yield "class  probability     logit =     base + excitation + inhibition + not split"
+    yield "class  probability     logit =     base + excitation + inhibition + not divided"
     for k, p in enumerate(probabilities):
         excitation, inhibition = shares.excitation[0, k].sum(), shares.inhibition[0, k].sum()
         parts = f"{shares.base[k]:10.3f} {excitation:12.3f} {inhibition:12.3f} {shares.unsplit[0, k]:11.3f}"

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "export") -> int | None:
     parser.add_argument("out", type=path, metavar="out.onnx", help="the file to write")
     parser.add_argument(
         "--input-shape", type=_shape, metavar="C,H,W",
-        help="of one example, for models of tables or of other images than MNIST's",
+        help="shape of one example, for tables and for images other than MNIST's",
     )  # fmt: skip
     parser.add_argument("--pixels", action="store_true", help="the input is images of bytes (default: for MNIST only)")
     return status_of(prog, export, parser.parse_args(argv))

@@ -1,4 +1,4 @@
-"""Which digits are these? Classify photographs (PNG, JPEG) with a trained model.
+"""Classify photographs of digits (PNG, JPEG) with a trained model.
 
 synann predict photo.jpg another.png folder/                    with the model that comes with the package
 synann predict runs/mine/best.safetensors photo.jpg             with yours
@@ -34,7 +34,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "predict") -> int | None
     """The program. Returns: its exit status."""
     parser = Parser(__doc__, prog)
     parser.add_argument(
-        "images", nargs="+", type=path, metavar="IMAGE", help="PNG and JPEG files, folders of them; first: a model"
+        "images",
+        nargs="+",
+        type=path,
+        metavar="IMAGE",
+        help="PNG or JPEG files, or folders of them; the first may be a model",
     )
     parser.add_argument("--model", type=path, help="a .safetensors file (default: the model of the package)")
     parser.add_argument("--save-seen", type=png_path, metavar="PNG", help="draw what the network saw into this file")

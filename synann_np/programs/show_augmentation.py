@@ -1,4 +1,4 @@
-"""Show what augmentation makes of digits: the first image of every class, and its versions in the first steps.
+"""Show how augmentation changes images: the first image of every class, and its versions in the first steps.
 
 synann augment [--shift 2] [--rotate 10] ... [--data-dir DIR] [--out augmentation.png]
 
@@ -18,12 +18,12 @@ from .process import status_of
 
 VERSIONS = 8
 STRENGTHS = {
-    "shift": (2.0, "pixels along each axis"),
-    "rotate": (10.0, "degrees"),
-    "scale": (0.1, "of width and of height, a fraction"),
-    "shear": (0.1, "pixels to the side for one pixel down"),
-    "elastic": (1.4, "standard deviation of the elastic displacement, pixels"),
-    "smoothness": (4.5, "of the elastic displacement, pixels"),
+    "shift": (2.0, "largest shift along each axis, in pixels"),
+    "rotate": (10.0, "largest rotation, in degrees"),
+    "scale": (0.1, "change of width and of height, as a fraction"),
+    "shear": (0.1, "largest shear: pixels to the side for each pixel down"),
+    "elastic": (1.4, "standard deviation of the elastic displacement, in pixels"),
+    "smoothness": (4.5, "smoothness of the elastic displacement, in pixels"),
 }
 
 
@@ -31,8 +31,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "show_augmentation") -> 
     """The program. Returns: its exit status."""
     parser = Parser(__doc__, prog)
     for name, (default, what) in STRENGTHS.items():
-        parser.add_argument(f"--{name}", type=float, default=default, metavar="X", help=f"{what} (%(default)s)")
-    parser.add_argument("--seed", type=int, default=5, help="another seed, other pictures (%(default)s)")
+        parser.add_argument(
+            f"--{name}", type=float, default=default, metavar="X", help=f"{what} (default: %(default)s)"
+        )
+    parser.add_argument("--seed", type=int, default=5, help="seed of the deformations (default: %(default)s)")
     parser.add_argument("--data-dir", type=path, help="folder or .npz file of images (default: MNIST)")
     parser.add_argument("--out", type=png_path, default="augmentation.png", help="the picture (default: %(default)s)")
     args = parser.parse_args(argv)

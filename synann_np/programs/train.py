@@ -1,4 +1,4 @@
-"""Train SynaNN, or another network, on MNIST or on a data set of yours.
+"""Train SynaNN, or another network, on MNIST or on your own data set.
 
 synann train --recipe quick           99 % in seconds
 synann train                          20 epochs of the published network

@@ -31,7 +31,7 @@ def check_identifiable(base: np.ndarray, doses: np.ndarray, names: Sequence[str]
     constant = [name for name, cosine in zip(names, gram[0, 1:], strict=True) if 1 - cosine < DEPENDENT]
     if constant:
         raise ValueError(
-            f"CausalGate: {_quoted(constant)} is constant, which nothing tells from the leak: leave it out"
+            f"CausalGate: {_quoted(constant)} is constant, which cannot be told from the leak: leave it out"
         )
     values, vectors = np.linalg.eigh(gram)
     null = np.abs(vectors[:, values < DEPENDENT])

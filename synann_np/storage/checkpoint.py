@@ -143,7 +143,7 @@ def check_content(tensors: dict[str, np.ndarray], texts: dict[str, str], path: s
     try:
         parts = {key: json.loads(texts.get(key, "{}")) for key in ("model", "average", "optimizer", "training")}
         if not all(isinstance(part, dict) for part in parts.values()):
-            raise CheckpointError("model, average, optimizer or training is no JSON object")
+            raise CheckpointError("model, average, optimizer or training is not a JSON object")
         own = [name for name in tensors if not name.startswith((OPTIMIZER, WEIGHTS))]
         empty = build_without_memory(parts["model"], most_parts(len(own)))
         expected = empty.params | empty.buffers

@@ -27,7 +27,7 @@ def register_layer(cls=None, *, name: Any = None) -> Any:
 
     Returns: cls; or a decorator, if cls is left out.
 
-    Raises: TypeError if cls is no class of layers; ValueError if a class of another module has that name already.
+    Raises: TypeError if cls is not a class of layers; ValueError if a class of another module has that name already.
     """
     if cls is None:
         return lambda cls: register_layer(cls, name=name)

@@ -82,7 +82,7 @@ class _Builder:
         for entry in entries:
             name = entry["name"]
             if not isinstance(name, str) or not name or "." in name:
-                raise CheckpointError(f"{name!r:.40} is no name of a layer")
+                raise CheckpointError(f"{name!r:.40} is not a layer name")
             built.append((name, self.layer(entry["layer"], entry["arguments"], depth - 1, name)))
         try:
             return Sequential(built, self.dtype, self.backend)
@@ -112,7 +112,7 @@ class _Builder:
             raise
         except Exception as error:  # whatever a constructor raises
             reason = in_one_line(error, 160)
-            raise CheckpointError(f"layer {name!r:.40}: {kind!s:.40} cannot be made ({reason})") from error
+            raise CheckpointError(f"layer {name!r:.40}: {kind!s:.40} cannot be built ({reason})") from error
 
     def construct(self, cls, arguments, is_own):
         real = {"dtype": self.dtype, "backend": "numpy", "rng": np.random.default_rng(0)}

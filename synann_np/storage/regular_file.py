@@ -19,7 +19,7 @@ def regular_file(path: str | PathLike, flags: int) -> int:
     The opened file itself is looked at, not its name, so nobody can exchange it between the check and the use. Links
     may be read: a data set is often one.
 
-    Raises: OSError if it cannot be opened or is no regular file.
+    Raises: OSError if it cannot be opened or is not a regular file.
     """
     writes = flags & WRITES
     flags |= DO_NOT_WAIT | IN_BINARY | NOT_INHERITED | (NO_LINKS if writes else 0)

@@ -114,9 +114,11 @@ def _parse(text, path):
     try:
         header = json.loads(text.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a safetensors file (its header is no JSON); choose another file") from error
+        raise CheckpointError(
+            f"{path}: not a safetensors file (its header is not JSON); choose another file"
+        ) from error
     if not isinstance(header, dict):
-        raise CheckpointError(f"{path}: not a safetensors file (its header is no object); choose another file")
+        raise CheckpointError(f"{path}: not a safetensors file (its header is not an object); choose another file")
     return header
 
 
@@ -128,13 +130,13 @@ def _without_duplicates(pairs):
 
 
 def _refuse(constant):
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _places(header, metadata, size, path):
     """name -> (dtype, shape, begin, end), after proof that together they cover the data exactly once."""
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise CheckpointError(f"{path}: bad header (metadata that is no text); take the file from its source again")
+        raise CheckpointError(f"{path}: bad header (metadata that is not text); download or copy the file again")
     places = {}
     for name, entry in header.items():
         try:
@@ -153,15 +155,16 @@ def _places(header, metadata, size, path):
         except (KeyError, TypeError, ValueError):
             fits = False
         if not fits:
-            raise CheckpointError(f"{path}: bad header (entry {name!r:.80}); take the file from its source again")
+            raise CheckpointError(f"{path}: bad header (entry {name!r:.80}); download or copy the file again")
         places[name] = dtype, shape, begin, end
     position = 0
     for _, _, begin, end in sorted(places.values(), key=lambda place: place[2:]):
         if begin != position:
-            raise CheckpointError(f"{path}: bad header (arrays overlap or leave gaps); take the file again")
+            raise CheckpointError(f"{path}: bad header (arrays overlap or leave gaps); download or copy the file again")
         position = end
     if position != size:
         raise CheckpointError(
-            f"{path}: {size} bytes of data, its header promises {position}: truncated or damaged; take the file again"
+            f"{path}: {size} bytes of data, its header promises {position}: truncated or damaged; "
+            "download or copy the file again"
         )
     return places

@@ -80,7 +80,7 @@ def _compare_arrays(mine, its, name, kind):
 
 
 def _same(a, b, name):
-    """Whether two attributes are as good as equal. What is no plain data, such as a function, is not looked into."""
+    """Whether two attributes are as good as equal. What is not plain data, such as a function, is not looked into."""
     if hasattr(a, "forward") and hasattr(b, "forward"):
         _compare(a, b, name)
         return type(a) is type(b)

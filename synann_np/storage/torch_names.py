@@ -52,7 +52,7 @@ def from_torch(state_dict: Mapping[str, Any], model: Any, account: list[str] | N
 
     Returns: dict name -> host array, for every name of the model that is known. load_state_dict names what is missing.
 
-    Raises: TypeError for an entry that is no array of real numbers, ValueError if two entries get the same name.
+    Raises: TypeError for an entry that is not an array of real numbers, ValueError if two entries get the same name.
     """
     account = [] if account is None else account
     dtypes = {name: a.dtype for name, a in (model.params | model.buffers).items()}

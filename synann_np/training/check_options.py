@@ -8,7 +8,8 @@ from typing import Any
 def check_options(loss: Callable, metrics: dict[str, Callable] | None, tools: Any) -> None:
     """Refuse what would fail only after the first step or the first epoch.
 
-    Raises: TypeError: a loss that is no function, metrics that are no dict of functions. ValueError: label smoothing
+    Raises: TypeError: a loss that is not a function, metrics that are not a dict of functions. ValueError: label
+    smoothing
         with a loss that takes none.
     """
     if not callable(loss):

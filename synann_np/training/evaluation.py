@@ -78,7 +78,7 @@ def evaluate_set(
         own = getattr(model, "evaluate", None)
         found = own or partial(evaluate_by_batches, model)
         return (*found(data_set.x, data_set.targets, batch_size), len(data_set), {})
-    y = _outputs(model, data_set.x, batch_size)  # all at once: a weighted mean is no mean of the batches' means
+    y = _outputs(model, data_set.x, batch_size)  # all at once: a weighted mean is not a mean of the batches' means
     extra = {} if data_set.weights is None else {"sample_weights": data_set.weights}
     value = float(model.backend.to_host(loss(y, data_set.targets, **extra)[0]))
     y, targets = model.backend.to_host(y), model.backend.to_host(data_set.targets)

@@ -21,7 +21,7 @@ def to_line(record: Any) -> str:
 def read_history(path: str | PathLike[str]) -> list[Any]:
     """The records of a file, in order.
 
-    Raises: ValueError naming file and line for a line that is no record; OSError if the file cannot be read.
+    Raises: ValueError naming file and line for a line that is not a record; OSError if the file cannot be read.
     """
     records = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -29,5 +29,5 @@ def read_history(path: str | PathLike[str]) -> list[Any]:
             fields = json.loads(line)
             records.append(KINDS[fields.pop("kind")](**fields))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{path}: line {number} is no record of a run ({error})") from error
+            raise ValueError(f"{path}: line {number} is not a record of a run ({error})") from error
     return records

@@ -100,7 +100,7 @@ def gemm(a, x, weight, bias=None):
         refuse("a scaled or transposed product")
     weight = weight if a.get("transB", 0) else weight.T
     if bias is not None and bias.size != len(weight):
-        refuse("a bias that is no vector of the outputs")
+        refuse("a bias that is not a vector of the outputs")
     layer = layers.Linear(weight.shape[1], len(weight), bias is not None)
     return with_arrays(layer, weight=weight, bias=None if bias is None else bias.ravel())
 

@@ -78,7 +78,7 @@ def avg_pool2d(s):
     names = "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"
     a = bind(s, *names, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None)
     if a.divisor_override is not None:
-        refuse("divisor_override is no average")
+        refuse("divisor_override is not an average")
     sizes = (as_integers(v) for v in (a.kernel_size, a.stride, a.padding))
     return layers.AvgPool2d(*sizes, a.ceil_mode, a.count_include_pad), 4
 

@@ -230,7 +230,7 @@ def test_bad_folders_of_pictures_are_refused_by_name(tmp_path):
     with refused(tmp_path, r"different sizes, 6×5 and 7×5"):
         load_dataset(tmp_path)
     Image.fromarray(np.zeros((6, 5), "uint16")).save(bad)
-    with refused(bad, "8 bits a channel are expected"):
+    with refused(bad, "8 bits per channel are expected"):
         load_dataset(tmp_path)
     bad.unlink()
     (tmp_path / "test" / "d").mkdir()
@@ -276,7 +276,7 @@ def test_a_missing_pillow_is_told_with_what_to_do(tmp_path, monkeypatch):
         load_dataset(tmp_path)
 
 
-# What is no data set
+# What is not a data set
 
 
 def test_a_folder_without_data_is_refused_with_what_is_looked_for(tmp_path):

@@ -154,7 +154,7 @@ def test_layers_that_cannot_be_divided_are_refused_by_name(layer, words):
 
 
 def test_a_whole_batch_of_one_row_is_refused_by_batch_norm(images):
-    with pytest.raises(ValueError, match="more than one value a channel"):
+    with pytest.raises(ValueError, match="more than one value per channel"):
         divided_gradients(MODELS["lenet"](5, "float64"), Serial(), images, 1)
 
 

@@ -141,7 +141,7 @@ def test_a_large_mean_does_not_drown_the_variance():
 )
 def test_training_on_one_value_a_channel_is_refused_and_changes_nothing(make, shape):
     layer = make(3)
-    with pytest.raises(ValueError, match="more than one value a channel"):
+    with pytest.raises(ValueError, match="more than one value per channel"):
         layer.forward(np.ones(shape, "float32"), train=True)
     np.testing.assert_array_equal(layer.buffers["running_mean"], 0)
     np.testing.assert_array_equal(layer.buffers["running_var"], 1)

@@ -142,7 +142,7 @@ print(run.wait(60))
 def test_a_full_disk_below_the_log_is_a_warning_and_training_goes_on(data, tmp_path):
     run = shell(f"{TRAIN} > /dev/full", tmp_path)
     assert run.returncode == 0, run.stderr
-    assert run.stderr.count("standard output cannot be written (No space left on device); training goes on") == 1
+    assert run.stderr.count("standard output cannot be written (No space left on device); training continues") == 1
     assert len(read_history(tmp_path / "run" / "history.jsonl")) == 8
 
 

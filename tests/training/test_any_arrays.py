@@ -126,8 +126,8 @@ def changed(a, index, value, dtype=None):
         (X, LABELS + 0.9, "expected whole numbers, got"),
         (X, changed(LABELS, 2, np.nan, "float64"), "NaN or infinity in row 2"),
         (X, LABELS.astype(str), r"names of classes, use names, labels = numpy\.unique"),
-        (X, np.eye(3)[LABELS], r"one label a row.*labels\.argmax\(axis=1\)"),
-        (X, LABELS[:, None], r"one label a row.*labels\.ravel\(\)"),
+        (X, np.eye(3)[LABELS], r"one label per row.*labels\.argmax\(axis=1\)"),
+        (X, LABELS[:, None], r"one label per row.*labels\.ravel\(\)"),
     ],
 )
 def test_what_is_not_meant_is_refused_by_name_before_anything_is_trained(x, labels, message):

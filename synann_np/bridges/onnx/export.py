@@ -38,7 +38,7 @@ def export(
 
     Returns: what was written.
 
-    Raises: TypeError for a layer without a translation (see register_translation) or a model that is no Sequential;
+    Raises: TypeError for a layer without a translation (see register_translation) or a model that is not a Sequential;
         ValueError if the model does not take such input; OSError if the file cannot be written.
     """
     if not isinstance(model, Sequential):

@@ -40,7 +40,7 @@ def register_translation(kind: type, function: Callable) -> None:
             graph.constant(f"{name}.weight", array) and graph.add("MatMul", [x, ...], name); x is the name of the
             layer's input and size its shape with an example of a batch, (2, 784).
 
-    Raises: TypeError if kind is no class or function cannot be called.
+    Raises: TypeError if kind is not a class or function cannot be called.
     """
     if not isinstance(kind, type) or not callable(function):
         raise TypeError(f"register_translation: expected a class and a function, got {kind!r:.80} and {function!r:.80}")

@@ -14,7 +14,7 @@ def synapse_net(
 ) -> Sequential:
     """A Sequential with fresh weights, x (N, C) -> log probabilities (N, K), of the dtype of x.
 
-    There is no batch-norm: every row is computed by itself, also in training, so that a sample of weight 2 counts
+    There is not batch-norm: every row is computed by itself, also in training, so that a sample of weight 2 counts
     exactly as the same sample twice.
 
     Arguments: x: the training data, whose mean and standard deviation normalise every feature. weights (N,): of the

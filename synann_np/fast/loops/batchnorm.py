@@ -42,7 +42,7 @@ class FastBatchNorm(Layer):
         self.norm.check_shape(x)
         M = x.size // self.norm.num_features
         if train and M < 2:
-            raise ValueError(f"{self.norm}: training needs more than one value a channel, got {x.shape}")
+            raise ValueError(f"{self.norm}: training needs more than one value per channel, got {x.shape}")
         x = laid_out(x)
         if train:
             mean, var = np.empty((2, self.norm.num_features), x.dtype)

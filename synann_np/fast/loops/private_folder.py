@@ -53,7 +53,7 @@ class PrivateFolder:
         return os.listdir(self.descriptor)
 
     def read(self, name):
-        """The content of a file; None if it is no ordinary one of this user (a link, a pipe, somebody else's)."""
+        """The content of a file; None if it is not an ordinary one of this user (a link, a pipe, somebody else's)."""
         with suppress(OSError):
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # opening a pipe would wait for a writer
             with open(os.open(name, flags, dir_fd=self.descriptor), "rb") as file:

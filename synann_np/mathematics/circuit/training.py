@@ -20,8 +20,8 @@ def fit_response(simulator: Any, optimizer: Any, x: Array, target: Array, steps:
 
     Yields: L before each update, a scalar of the backend.
 
-    Raises: ValueError, TypeError at the first step if target has not the shape of the response, or steps is no integer
-    of 0 or more.
+    Raises: ValueError, TypeError at the first step if target has not the shape of the response, or steps is not an
+    integer of 0 or more.
     """
     for _ in range(integer("fit_response", "steps", steps, least=0)):
         y, cache = simulator.forward(x, train=True)

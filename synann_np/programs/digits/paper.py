@@ -47,7 +47,7 @@ def relief(grey: np.ndarray) -> np.ndarray:
 
 
 def holds_a_window(mask: np.ndarray, share: float) -> bool:
-    """Whether a square of that share of the longer side lies in the mask as a whole: then it is no stroke."""
+    """Whether a square of that share of the longer side lies in the mask as a whole: then it is not a stroke."""
     size = round(share * max(mask.shape))
     return size <= min(mask.shape) and bool(running(running(mask, size, np.minimum), size, np.minimum, 1).any())
 

@@ -7,7 +7,7 @@ import numpy as np
 from .photo_file import PhotoError
 
 MOST_PARTS = 8  # of a digit or two; more marks of one size are texture
-SPECK = 1 / 8  # of the area of the largest part: what is smaller is no part of the digit
+SPECK = 1 / 8  # of the area of the largest part: what is smaller is not part of the digit
 
 
 class Part:

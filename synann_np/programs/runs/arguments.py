@@ -89,7 +89,7 @@ def _words_of_recipe(name, parser):
         path, settings = read_recipe(name)
         for key, value in settings.items():
             if key not in known:
-                raise RecipeError(f"{path}: {key:.40} is no setting; --help lists them, here with _ for -")
+                raise RecipeError(f"{path}: {key:.40} is not a setting; --help lists them, here with _ for -")
             if not isinstance(value, str | int | float):
                 raise RecipeError(f"{path}: {key}: expected a number, a text, true or false, got {value!s:.40}")
             try:
@@ -118,7 +118,7 @@ def _words_of_run(folder, parser):
     try:
         settings = json.loads(read_text(folder / "run.json"))
         if not isinstance(settings, dict):
-            raise ValueError("no JSON object")
+            raise ValueError("not a JSON object")
     except (OSError, ValueError, RecursionError) as error:
         parser.error(f"argument --resume: {folder / 'run.json'} cannot be read ({error}); start a new run")
     return [_words(key, settings[key]) for key in TAKEN_OVER if settings.get(key) is not None]

@@ -1,4 +1,4 @@
-"""Runs side by side: those that differ in nothing but the seed are one row."""
+"""Runs side by side: those that differ only in the seed share a row."""
 
 import json
 import statistics
@@ -35,7 +35,7 @@ class Run:
 def read_run(folder: Path) -> Run:
     """The Run of a folder that train_mnist.py wrote.
 
-    Raises: OSError if run.json or history.jsonl cannot be read, ValueError if they are no files of a run or no epoch
+    Raises: OSError if run.json or history.jsonl cannot be read, ValueError if they are not files of a run or no epoch
         was finished.
     """
     folder = Path(folder)
@@ -45,7 +45,7 @@ def read_run(folder: Path) -> Run:
     except ValueError as error:
         raise ValueError(f"{folder / 'run.json'}: not written by train_mnist.py ({error})") from error
     if not isinstance(settings, dict):
-        raise ValueError(f"{folder / 'run.json'}: not written by train_mnist.py (no JSON object)")
+        raise ValueError(f"{folder / 'run.json'}: not written by train_mnist.py (not a JSON object)")
     accuracies = [r.accuracy for r in read_history(folder / "history.jsonl") if isinstance(r, EvalRecord)]
     if not accuracies:
         raise ValueError(f"{folder}: no epoch was finished")
@@ -53,8 +53,8 @@ def read_run(folder: Path) -> Run:
 
 
 def group(runs: Any) -> list[Any]:
-    """Lists of runs that differ in nothing but the seed and the place, in the order of their first run."""
-    groups: dict[Any, list[Run]] = {}
+    """Lists of runs that differ only in the seed and the place, in the order of their first run."""
+    groups = {}
     for run in runs:
         settings = {key: value for key, value in run.settings.items() if key not in OF_THE_PLACE}
         groups.setdefault(json.dumps(settings, sort_keys=True), []).append(run)

@@ -58,7 +58,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
 def source_hash() -> str:
     """16 hex digits over the source files on which the numbers of a run depend: another version of them, another hash.
 
-    What systems and editors leave in a folder is no source (.DS_Store, x.py~, .#x.py), and what draws, explains,
+    What systems and editors leave in a folder is not source code (.DS_Store, x.py~, .#x.py), and what draws, explains,
     classifies or exports comes after training.
     """
     digest = hashlib.sha256()

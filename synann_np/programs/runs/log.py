@@ -47,7 +47,7 @@ def follow(run: Any, saver: Any, stop: Any, test_name: str, args: argparse.Names
             if isinstance(failure, BrokenPipeError):
                 return True
             if failure and not lost:
-                complain(f"Warning: standard output cannot be written ({failure.strerror}); training goes on")
+                complain(f"Warning: standard output cannot be written ({failure.strerror}); training continues")
             lost = lost or failure
             if stop.received or out_of_patience(saver.finished, saver.best_epoch, args.patience):
                 break

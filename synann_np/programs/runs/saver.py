@@ -138,6 +138,6 @@ class RunSaver:
             message = f"{path}: cannot be written ({error.strerror or error}), what was saved before is untouched"
             if self.stop_on_error:
                 raise NotSaved(f"{message}; stopped as asked") from error
-            self.warn(f"Warning: {message}; training goes on, free some space")
+            self.warn(f"Warning: {message}; training continues, free some space")
             return False
         return True
