@@ -17,7 +17,8 @@ from .training_run import Busy
 NEWS_INTERVAL = 0.08  # seconds between two messages: no screen needs more
 HEARTBEAT = 2.0
 HEADERS = {
-    # Nothing from elsewhere. The page's scripts call no eval; tools that test pages in a browser wait by it.
+    # Nothing from elsewhere. 'unsafe-eval' is for Playwright, whose wait_for_function evaluates text in the page; the
+    # page's own scripts turn no text into code or HTML, which a test checks.
     "Content-Security-Policy": "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; "
     "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",

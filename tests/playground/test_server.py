@@ -32,6 +32,14 @@ def test_every_file_of_the_page_is_listed_and_loads_nothing_from_elsewhere():
         assert addresses <= {"http://www.w3.org"}, name  # the name of SVG's language, never loaded
 
 
+def test_scripts_turn_no_text_into_code_or_html():
+    """The policy allows eval, for tools that test the page; so nothing of the page may use it."""
+    calls = r"\beval\b|\bFunction\(|document\.write|createContextualFragment|set(Timeout|Interval)\(\s*[\"'`]"
+    makers = rf"{calls}|innerHTML|outerHTML|insertAdjacentHTML"
+    for path in FOLDER.glob("*.js"):
+        assert not re.search(makers, path.read_text(encoding="utf-8")), path.name
+
+
 def test_scripts_import_only_files_that_are_served():
     for path in FOLDER.glob("*.js"):
         for name in re.findall(r'from "\./([^"]+)"', path.read_text(encoding="utf-8")):
