@@ -20,7 +20,7 @@ const STATES = {
   running: "Training…",
   paused: "Paused.",
   done: "Done. Draw a digit: your network answers.",
-  stopped: "Stopped. The weights stay in use.",
+  stopped: "Stopped. The network keeps its weights.",
   failed: "The training failed.",
 };
 const ACTIVE = ["preparing", "running", "paused"];
@@ -166,7 +166,7 @@ function showRecords(news) {
 }
 
 function forgetRun(news) {
-  element("confusion").replaceChildren(empty("It appears after the first epoch."));
+  element("confusion").replaceChildren(empty("It appears after the first epoch: one pass through all training images."));
   if (news.state === "idle") {
     element("filters-title").textContent = "First layer’s weights";
     element("filters").replaceChildren(empty("They change before your eyes while the network learns."));
