@@ -15,13 +15,13 @@ STEP = 1e-5  # of the central differences
 def check_layer(layer: Any, x: Array, rng: Rng, train: bool = False, tolerance: float = 1e-6) -> None:
     """Compare layer.backward with central differences of layer.forward, every element of x and of every parameter.
 
-    The loss is L = Σ dy · y with a random dy. A constant dy would be blind: the rows of a softmax sum to 1 and the
+    The loss is L = Σ dy · y with a random dy. A constant dy would hide errors: the rows of a softmax sum to 1 and the
     columns of a batch-norm to 0, so that with dy = 1 a backward that returns zeros passes.
 
     (L(v + h) − L(v − h)) / 2h differs from ∂L/∂v by about h² L‴ and by rounding, ε |y| / h; with h = 1e-5 and float64
-    both are near 1e-10. That is why float64 is required: in float32 the difference drowns.
+    both are near 1e-10. That is why float64 is required: in float32 rounding hides the difference.
 
-    Beside the gradients, it checks what callers rely on:
+    It also checks what callers rely on:
         forward and backward leave x, dy and the parameters as they are (buffers are put back);
         the same call gives the same y, with `step` given where draws_masks is True;
         rows of a batch do not mix, unless mixes_rows is True;

@@ -1,8 +1,8 @@
 """Optimisers: parameters change in place, state is numbers and dicts of arrays named like the parameters.
 
 Each has PyTorch's names, defaults and update rule, and refuses a step that does not fit before anything has moved. `lr`
-is an attribute, so that a schedule may change it between steps. decay_vectors=False leaves what has fewer than two
-dimensions (biases, batch-norm's weights, a synapse's alpha) out of the weight decay, for which PyTorch's users make two
+is an attribute, so that a schedule may change it between steps. decay_vectors=False exempts arrays of fewer than two
+dimensions (biases, batch-norm's weights, a synapse's alpha) from the weight decay, for which PyTorch's users need two
 groups of parameters.
 """
 
@@ -27,7 +27,7 @@ class SGD:
         momentum, weight_decay: ≥ 0.
         nesterov: look ahead by one momentum step; needs momentum > 0 and no dampening.
         decay_vectors: weight decay of arrays of fewer than two dimensions too.
-        dampening: of what a gradient adds to the velocity.
+        dampening: a gradient adds only 1 − dampening of itself to the velocity.
         maximize: climb instead of descending.
 
     Attributes: velocity, v by name.
@@ -83,8 +83,8 @@ class Adam:
         w ← max(w, v)                            if amsgrad (Reddi, Kale and Kumar, 2018), else w ← v
         p ← p − lr/(1 − β₁ᵗ) · m / (√w / √(1 − β₂ᵗ) + eps)
 
-    The divisions by 1 − βᵗ undo that the averages m and v start at 0. With amsgrad no step grows because a gradient
-    that was large is forgotten.
+    The divisions by 1 − βᵗ undo that the averages m and v start at 0. With amsgrad v never falls, so the steps do
+    not grow after a large gradient has been forgotten.
 
     Arguments:
         lr: learning rate ≥ 0.

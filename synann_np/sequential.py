@@ -89,7 +89,7 @@ class Sequential:
 
     @property
     def input_dtype(self) -> Any:
-        """What a training loop feeds it: numbers of its dtype, or "uint8", images that it normalises itself."""
+        """What a training loop feeds it: numbers of its dtype, or "uint8": images, which it normalises itself."""
         return self.dtype
 
     @property

@@ -54,7 +54,7 @@ class Summary:
     @property
     def memory(self) -> int:
         """Bytes of all outputs for one example: N times as much are held for a batch of N in training, and what the
-        caches hold beside them."""
+        caches hold in addition."""
         return sum(row.memory for row in self.rows)
 
     def _total(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def fit(
     finished: int | None = None, tools: TrainingTools = PLAIN, loss: Callable = nll_loss,
     metrics: dict[str, Callable] | None = None, callbacks: Callable | Iterable[Callable] = (),
 ) -> Run:  # fmt: skip
-    """Train, and evaluate after every epoch: an iterator that works as far as it is iterated.
+    """Train, and evaluate after every epoch: an iterator: it trains only as you iterate over it.
 
         for record in fit(model, SGD(0.01), (x_train, labels_train), (x_test, labels_test), epochs=10):
             print(record)
@@ -43,26 +43,26 @@ def fit(
 
     Arguments:
         model: Sequential, x (N, ...) -> log probabilities (N, K), or what `loss` takes. If it has methods train_steps
-            and evaluate, with the arguments of the functions below but model, they take the place of these functions
-            (evaluate where the loss is nll_loss, without weights and metrics).
+            and evaluate, with the arguments of the functions below except model, they replace those functions
+        (evaluate only if the loss is nll_loss, without weights and metrics).
         optimizer: has step(params, grads).
         train_set: (x, targets) or (x, targets, sample weights). x (N, ...): numbers of any type as the model takes
             them, cast batch by batch to its dtype; uint8 is for pixels, (N, H, W) or (N, C, H, W): they are scaled to
             0..1 and normalised by the model's Normalize layer, or by MNIST's mean and standard deviation if it has
             none. targets: labels (N,), whole numbers in 0..K−1, or what `loss` takes.
         test_set: the same; None: nothing is evaluated.
-        epochs: to end with, counted from the start of the run.
+        epochs: the last epoch, counted from the start of the run.
         batch_size, test_batch_size: examples at a time.
         seed: of the order of the examples.
-        log_interval: batches between two train records; only there the host waits for a device.
+        log_interval: batches between two train records; the host waits for the device only there.
         step: updates that were done before.
-        finished: epochs that were done before, evaluation included. It tells a run cut between the last batch of an
-            epoch and its evaluation from one cut after it. None: all epochs whose batches are done.
+        finished: epochs that were done before, evaluation included. It distinguishes a run stopped between the last
+            batch of an epoch and its evaluation from one stopped after it. None: all epochs whose batches are done.
         tools: TrainingTools: schedule, label smoothing, clipping, average of the weights, augmentation.
         loss: function of outputs and targets -> value and gradient, see losses;
             functools.partial(nll_loss, class_weights=...) sets its options.
         metrics: dict name -> function of all outputs and targets of the test set, see training/metrics.py.
-        callbacks: functions of a record, called before it is yielded; a true result ends the run, see
+        callbacks: functions of a record, called before it is yielded; if one returns True the run ends, see
             training/callbacks.py.
 
     Yields: TrainRecord for every log_interval-th batch, EvalRecord after every epoch.

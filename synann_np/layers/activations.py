@@ -15,7 +15,7 @@ class Elementwise(Layer):
 
     Backward: dx = dy f′(x). A subclass computes f and f′ in one function, `value_and_slope`; f′ is the cache.
 
-    Raises: ValueError, TypeError if x is not float32 or float64, or dy not like y.
+    Raises: ValueError, TypeError if x is not float32 or float64, or dy is not shaped like y.
     """
 
     @np.errstate(under="ignore")  # far from 0, what underflows is 0

@@ -16,7 +16,7 @@ class AdaptivePool2d(Layer):
     overlap by a pixel, and every pixel is seen. A subclass says what a window becomes.
 
     Raises: ValueError, TypeError if output_size is not an integer >= 1 or a pair of them, x is not (N, C, H, W) with at
-    least one pixel, or dy not like y.
+    least one pixel, or dy is not shaped like y.
     """
 
     def __init__(self, output_size: IntPair) -> None:

@@ -21,7 +21,7 @@ class AvgPool2d(Layer):
         dx̃_n,c,Sh+i,Sw+j += dy_nchw / M_hw
 
     Raises: ValueError, TypeError if K or S is not an integer >= 1 or a pair of them, padding is more than half a
-    window, x is not (N, C, H, W) with at least one whole window, or dy not like y.
+    window, x is not (N, C, H, W) with at least one whole window, or dy is not shaped like y.
     """
 
     def __init__(

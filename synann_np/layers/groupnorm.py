@@ -23,7 +23,7 @@ class GroupNorm(Layer):
         dx_nc     = s_ng (dx̂_nc − mean dx̂_ng − x̂_nc mean (dx̂_ng x̂_ng))
 
     Raises: ValueError, TypeError if C is not a multiple of G, eps < 0, x is not (N, C, ...) or not of the weights'
-    dtype, or dy not like y.
+    dtype, or dy is not shaped like y.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class LayerNorm(Layer):
         dx_n,d    = s_n (dx̂_n,d − mean dx̂_n − x̂_n,d mean (dx̂_n x̂_n))
 
     Raises: ValueError, TypeError if normalized_shape is not an integer >= 1 or several, eps < 0, x is not
-    (N, ..., *normalized_shape) or not of the weights' dtype, or dy not like y.
+    (N, ..., *normalized_shape) or not of the weights' dtype, or dy is not shaped like y.
     """
 
     def __init__(

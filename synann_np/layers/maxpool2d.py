@@ -69,7 +69,7 @@ class MaxPool2d(Layer):
     def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         winner, (_, _, H, W), (N, C, padded_h, padded_w), ((top, _), (left, _)), windows = cache
         self.check_gradient(dy, winner.shape)
-        # Batch innermost in memory, as the convolutions beside this layer have it.
+        # Batch innermost in memory, as the convolutions have it.
         dx = array_module(dy).zeros((C, padded_h, padded_w, N), dy.dtype).transpose(3, 0, 1, 2)
         for k, window in enumerate(windows):
             dx[window] += dy * (winner == k)

@@ -18,11 +18,11 @@ class Recurrent(Layer):
         dh_t = dy_t + (what step t + 1 sends back to its h_t)        dy_t = 0 where h_t is not an output
 
     truncate=k cuts the sequence, counted from its end, into pieces of k steps. Forward computes the same, but no
-    gradient passes from a piece to the one before: the state handed on counts as a constant there. That of the last
-    state so travels through exactly k steps. None: through all of them.
+    gradient passes from a piece to the one before: the state handed on counts as a constant there. So the
+    gradient of the last state travels through exactly k steps. None: through all of them.
 
     Raises: ValueError, TypeError if a size or truncate is not an integer ≥ 1; if x is not (N, T, input_size) with T ≥ 1
-    or dy not like y, or one of them not of the weights' dtype.
+    or dy is not shaped like y, or one of them not of the weights' dtype.
     """
 
     def __init__(

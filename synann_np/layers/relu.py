@@ -11,7 +11,7 @@ class ReLU(Layer):
 
     Backward: dx = dy where x > 0, else 0 (at x = 0 too, as in PyTorch). y > 0 exactly where x > 0, so y is the cache.
 
-    Raises: ValueError, TypeError if x is not float32 or float64, or dy not like y.
+    Raises: ValueError, TypeError if x is not float32 or float64, or dy is not shaped like y.
     """
 
     def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:

@@ -12,7 +12,7 @@ class Residual(Layer):
     f is the body: a layer, or a Sequential of several, whose output has the shape of its input. With f near 0 the layer
     is the identity, so a deep network starts as a shallow one.
 
-    Backward. x reaches y on two ways, so with df = dy the gradient of f's output,
+    Backward. x reaches y along two paths, so with df = dy the gradient of f's output,
 
         dx = dy + (∂f/∂x)ᵀ dy        the second term, and the gradients of f's parameters, from f's own backward
 

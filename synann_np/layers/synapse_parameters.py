@@ -1,4 +1,4 @@
-"""What is trained in the place of a synapse's α and β, so that they stay in the range where they mean something.
+"""Parametrisations: what is trained instead of a synapse's α and β, so that both stay in a meaningful range.
 
     name          trained              coefficients                              range
     free          alpha, beta          α = alpha,     β = beta                   none
@@ -14,7 +14,7 @@ that is β log(1/β): more than the β (1 − β) of the logistic where β is sm
 
 At the start α = 1. Free β is U(±1/√m), as the listing has it, m = inhibitors. The others are positive: r is uniform
 between the values for β = b/e² and β = b = 1/√(m + 1), about the size of the free ones. All draw equally many random
-numbers, so the layers behind start alike whichever is chosen.
+numbers, so the layers after it start alike whichever is chosen.
 """
 
 import math

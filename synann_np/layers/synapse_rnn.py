@@ -19,13 +19,13 @@ LEAKING_RATES = 1 / 32, 0.9  # g at the start: the slowest and the fastest
 class SynapseRNN(Recurrent, Composed):
     """h_t = (1 − g) h_t−1 + g S(e_t, h_t−1),    e_t = σ(W x_t + b),    S_i(e, h) = α_i e_i ∏_j (1 − β_ij h_j)
 
-    The synapse graph as a recurrent cell: the input opens the excitatory channels e_t in (0, 1), the state before,
+    The synapse graph as a recurrent cell: the input opens the excitatory channels e_t in (0, 1), the previous state,
     h_t−1, acts on the inhibitory ones. W = weight (H, input_size) and b = bias (H,) start as those of Linear; alpha and
     beta as those of SynapseGraph, with its parametrisations; H = hidden_size. With train_alpha=False, α = 1, and
     0 < β < 1 every state is in [0, 1], a probability again.
 
-    g_i = σ(leak_logit_i) in (0, 1) is the leaking rate of unit i (Jaeger and others, 2007): S alone reaches the past
-    through inhibition only and forgets it within a few steps, with g the unit remembers for about 1/g steps.
+    g_i = σ(leak_logit_i) in (0, 1) is the leaking rate of unit i (Jaeger and others, 2007): without it, the past
+    acts through inhibition only and is forgotten within a few steps; with g a unit remembers for about 1/g steps.
     leak_logit starts uniform between the values for g = 1/32 and g = 0.9. leak=False is the bare synapse, g = 1
     and no leak_logit.
 

@@ -27,7 +27,7 @@ class SynapseTensor(Composed):
         (dx, g) from G;    then for k = K..1, with dh_k = the columns of g that belong to h_k,
         (d1, dv) from G_k,    g[columns before h_k] += dv                            (d1 of the constant is dropped)
 
-    and the gradient of the input is dx + g[first n columns]: its way as excitation and all its ways as inhibition.
+    and the gradient of the input is dx + g[first n columns]: its path as excitation and all its paths as inhibition.
 
     params: "hidden1.beta", ..., "output.beta", as SynapseGraph has them.
 

@@ -24,7 +24,7 @@ def nll_loss(
     Its gradient: dlog_probs_nk = −1/N where k = labels_n, else 0.
 
     With label smoothing ε (Szegedy et al., 2016; as PyTorch's cross_entropy) the target is 1 − ε + ε/K at the label and
-    ε/K elsewhere, not 1 and 0, which keeps the network from being ever more sure:
+    ε/K elsewhere, not 1 and 0, which keeps the network from growing ever more confident:
 
         L = −(1/N) Σ_n [ (1 − ε) log_probs[n, labels_n] + (ε/K) Σ_k log_probs_nk ]
         dlog_probs_nk = −(1 − ε)/N where k = labels_n, else 0, − ε/(N K) everywhere
@@ -96,7 +96,7 @@ def sum_of_weights(
 def check_log_probs(outputs: Array) -> None:
     """Refuse outputs (N, K), a host array, that are not logarithms of probabilities: any above 0, or Σ_k e^outputs ≠ 1.
 
-    Raises: ValueError that tells what they look like, and what to do.
+    Raises: ValueError that says what they look like, and what to do.
     """
     with np.errstate(all="ignore"):
         sums = np.exp(np.minimum(outputs.astype("float64"), 700)).sum(axis=1)

@@ -5,10 +5,10 @@ Units. Since y_i = α_i x_i ∏_j q_ij with q_ij = 1 − β_ij x_j, the surprisa
     −log |y_i| = −log |α_i| − log |x_i| + Σ_j s_ij,        s_ij = −log |q_ij|
 
 α, the unit's own input, and one share of each inhibitory channel, in nats: s > 0 closes the unit, s < 0 (a negative β)
-opens it. A free β may make a factor negative, which has no logarithm: then |q| is taken and the sign kept beside it. A
+opens it. A free β may make a factor negative, which has no logarithm: then |q| is taken and the sign kept separately. A
 factor or an input of 0 has the share ∞.
 
-Classes. Batch-norm and the linear layer behind it are linear in y: with μ, σ² the running statistics, w, c weight and
+Classes. Batch-norm and the linear layer after it are linear in y: with μ, σ² the running statistics, w, c weight and
 bias of the batch-norm, W, b of the linear layer, and a_ki = W_ki w_i / √(σ²_i + eps),
 
     logit_k = base_k + Σ_i a_ki (y_i − μ_i),        base_k = b_k + Σ_i W_ki c_i
@@ -61,7 +61,7 @@ class ClassShares:
     logits = base + excitation.sum(2) + inhibition.sum(2) + unsplit = base + by_unit.sum(2), up to rounding.
 
     Attributes:
-        logits: (N, K), in front of the log-softmax. base: (K,).
+        logits: (N, K), the input of the log-softmax. base: (K,).
         by_unit: (N, K, n), a_ki (y_i − μ_i).
         excitation: (N, K, n), a_ki (α_i x_i − μ_i), by unit i.
         inhibition: (N, K, n), by channel j, through all units. unsplit: (N, K).

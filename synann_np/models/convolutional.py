@@ -75,7 +75,7 @@ def SynaLeNet(
     seed: int = 5, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
     in_shape: tuple[int, ...] = (1, 28, 28), classes: int = 10,
 ) -> Sequential:  # fmt: skip
-    """SynaNN without its dropout and without the relu in front of the softmax: what `--recipe quick` trains.
+    """SynaNN without its dropout and without the relu before the softmax: what `--recipe quick` trains.
 
     Arguments, returns, raises: as SynaNN.
     """

@@ -21,7 +21,7 @@ def SynaRNN(
 ) -> Sequential:
     """An image read row by row, or a sequence, by a recurrent synapse layer, classified by all of its states.
 
-    α stays 1, as the batch-norm behind scales the states anyway: then they are probabilities, and with the leaking
+    α stays 1, as the batch-norm after it scales the states anyway: then they are probabilities, and with the leaking
     rates there are as many weights as in TanhRNN.
 
     Arguments: hidden: units of the recurrent layer. in_shape: (1, H, W), an image of H rows, or (T, D), a sequence of T

@@ -25,7 +25,7 @@ PROGRAMS = {
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "synann") -> int | None:
-    """Run the program that argv[0] names, with the arguments behind it. Returns: its exit status."""
+    """Run the program that argv[0] names, with the arguments after it. Returns: its exit status."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] not in PROGRAMS:
         return _help(argv, prog)

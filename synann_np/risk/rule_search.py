@@ -1,4 +1,4 @@
-"""The search behind find_pies: greedy, with exchange, by the extended BIC."""
+"""The search of find_pies: greedy, with exchange, by the extended BIC."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A model card: README.md beside a model, with the YAML header that Hugging Face's tools read."""
+"""A model card: README.md in the folder of a model, with the YAML header that Hugging Face's tools read."""
 
 import json
 import math

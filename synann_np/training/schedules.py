@@ -1,6 +1,6 @@
 """Learning-rate schedules: functions that make a function of the step, lr = schedule(step), step = 0, 1, ...
 
-A schedule has no state, so a run that is resumed at a step goes on with the right rate. Names of the arguments and
+A schedule has no state, so a run resumed at a step continues with the right rate. Names of the arguments and
 values are those of PyTorch's schedulers, stepped once after every update.
 """
 
@@ -62,7 +62,7 @@ def one_cycle(
 
 
 def warm_up(schedule: Callable[[int], float], steps: int) -> Callable[[int], float]:
-    """A linear rise in front of a schedule, which begins (with its step 0) after it.
+    """A linear rise, after which a schedule begins (with its step 0).
 
     schedule(0) · (step + 1) / (steps + 1) for step < steps: the first update moves already, and no two are equal
     (LinearLR with start_factor = 1 / (steps + 1), then the schedule, by SequentialLR).

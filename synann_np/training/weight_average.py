@@ -35,7 +35,7 @@ class WeightAverage:
         self.reset()
 
     def reset(self) -> None:
-        """Begin again from the present weights."""
+        """Begin again from the current weights."""
         self.updates = 0
         self.arrays = {name: a.copy() for name, a in self.weights().items()}
 

@@ -1,4 +1,4 @@
-"""BatchNorm, with or without a relu behind it, by loops in C."""
+"""BatchNorm, with or without a relu after it, by loops in C."""
 
 import ctypes
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 At inputs 0 and 1, S(x, y; 1, 1) = x AND NOT y; with a constant 1 that makes every Boolean function. In between, a gate
 gives the probability of its answer for independent inputs wherever no node reaches it on two ways. What a gate
-adds beside its own node is called "name.something".
+adds to its own node is called "name.something".
 """
 
 import math

@@ -23,7 +23,7 @@ class PhotoError(ValueError):
 def find_photos(paths: Iterable[str | PathLike]) -> list[Path]:
     """Files as they are, folders replaced by the PNG and JPEG files in them, sorted.
 
-    Hidden files are passed over: macOS puts one called "._5.jpg" beside 5.jpg, which is not a picture.
+    Hidden files are skipped: macOS adds a file "._5.jpg" to 5.jpg, which is not a picture.
 
     Arguments: paths: list of str or Path. Returns: list of Path.
 

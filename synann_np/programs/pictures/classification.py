@@ -33,7 +33,7 @@ def digit_sheet(images: Any, titles: Sequence[str], path: str | PathLike) -> Non
 
 @own_settings()
 def evaluation_picture(confusion: Any, images: Any, titles: Sequence[str], path: str | PathLike) -> None:
-    """Draw a confusion matrix (K, K) beside the worst mistakes; other arguments as digit_sheet, N may be 0."""
+    """Draw a confusion matrix (K, K) and the worst mistakes; other arguments as digit_sheet, N may be 0."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 6), layout="constrained")

@@ -9,7 +9,7 @@ from .option_types import augment, count, decay, interval, rate, share, whole
 from .parts import NETWORKS, OPTIMIZERS, SCHEDULES
 from .recipes import recipe_names
 
-# What the numbers of a run depend on, and what a resumed run takes over beside them.
+# What the numbers of a run depend on, and what else a resumed run takes over.
 HYPERPARAMETERS = (
     "model", "normalize", "batch_size", "test_batch_size", "optimizer", "lr", "momentum", "nesterov", "weight_decay",
     "decay_vectors", "schedule", "warmup", "step_size", "gamma", "label_smoothing", "clip", "ema", "augment",
