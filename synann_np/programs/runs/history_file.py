@@ -31,7 +31,7 @@ class HistoryFile:
         kept = self.file.read(size) or b""
         if sha256 not in (None, hashlib.sha256(kept).hexdigest()):
             self.file.close()
-            raise ValueError(f"{path}: not the history of the checkpoint in this folder")
+            raise ValueError(f"{path}: not the history that belongs to the checkpoint in the same folder")
         self._keep(kept)
         self.file.truncate(self.size)
 
