@@ -75,7 +75,7 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8), **more):
         (b'{"a": NaN}', "not JSON"),
         (b'{"a": ' + b"1" * 5000 + b"}", "not JSON"),
         (b'{"__metadata__": {}, "__metadata__": {}}', "not JSON"),
-        ([], "no object"),
+        ([], "not an object"),
         ({"__metadata__": {"a": 1}, "a": entry()}, "metadata"),
         ({"__metadata__": [], "a": entry()}, "metadata"),
         ({"a": []}, "entry 'a'"),
