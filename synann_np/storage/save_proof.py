@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from ..sequential import Sequential
 from .model_builder import build_without_memory, most_parts
@@ -18,7 +19,7 @@ def proved_description(model: Any) -> dict[str, Any]:
     """describe(model), after it has been turned into text and back, built, and compared with the model.
 
     Compared are classes, names, arguments, shapes and dtypes of all arrays, and the attributes: one that was changed
-    after construction, such as `eps`, would be lost.
+    after construction, such as `eps`, would be lost, and so would weights that two layers share.
 
     Raises: TypeError, ValueError: "cannot save …", naming the layer, what would be lost and what to do.
     """
@@ -33,6 +34,7 @@ def proved_description(model: Any) -> dict[str, Any]:
     except CheckpointError as error:
         raise ValueError(f"cannot save: what would be loaded again is refused: {error}") from error
     _compare_sequentials(model, again, "")
+    _refuse_shared_memory(model.params | model.buffers)
     return config
 
 
@@ -64,6 +66,22 @@ def _compare(layer, again, name):
                 f"its attribute {key} is {was}, but {new} when built from config; let the constructor set it from its "
                 "arguments, or keep arrays in params or buffers",
             )
+
+
+def _refuse_shared_memory(arrays):
+    """Tied weights would be loaded as two arrays, which the next step of training changes apart."""
+    spans = [(*byte_bounds(a), name) for name, a in arrays.items() if isinstance(a, np.ndarray) and a.size]
+    spans += [(id(a), id(a) + 1, name) for name, a in arrays.items() if not isinstance(a, np.ndarray)]
+    reached, first = 0, ""
+    for start, end, name in sorted(spans):
+        if start < reached and (arrays[name] is arrays[first] or np.shares_memory(arrays[name], arrays[first])):
+            _refuse(
+                name,
+                f"it shares its memory with {first}; a file would give back two arrays, which training on changes "
+                "apart. To save them as two, give the layer a copy of the array",
+            )
+        if end > reached:
+            reached, first = end, name
 
 
 def _compare_arrays(mine, its, name, kind):

@@ -282,6 +282,31 @@ def test_mixed_dtypes_are_refused_before_they_are_saved(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def same(a):
+    return a
+
+
+@pytest.mark.parametrize("tie", [same, np.transpose, np.ravel], ids=["same array", "transposed", "flat view"])
+def test_tied_weights_are_refused_by_name_and_copies_are_saved(tmp_path, tie):
+    """Loaded as two arrays they would be another model to train."""
+    first, second = Linear(3, 3, bias=False), Linear(3, 3, bias=False)
+    second.params["weight"] = tie(first.params["weight"]).reshape(3, 3)
+    with pytest.raises(ValueError, match=r"cannot save l1\.weight: it shares its memory with l0\.weight.*a copy"):
+        saved(tmp_path, first, second)
+    assert not list(tmp_path.iterdir())
+    second.params["weight"] = second.params["weight"].copy()
+    loaded = saved(tmp_path, first, second)
+    np.testing.assert_array_equal(loaded.params["l1.weight"], second.params["weight"])
+
+
+def test_arrays_that_lie_between_each_other_are_not_tied(tmp_path):
+    memory = np.arange(12, dtype="float32").reshape(2, 6)
+    first, second = Linear(3, 2, bias=False), Linear(3, 2, bias=False)
+    first.params["weight"], second.params["weight"] = memory[:, ::2], memory[:, 1::2]
+    loaded = saved(tmp_path, first, second)
+    np.testing.assert_array_equal(loaded.params["l1.weight"], [[1, 3, 5], [7, 9, 11]])
+
+
 def nested(depth):
     model = Linear(2, 2)
     for _ in range(depth):
