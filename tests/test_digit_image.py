@@ -282,7 +282,11 @@ def test_a_refusal_names_the_cause(grey, reason):
         to_mnist(grey)
 
 
-def test_a_picture_of_108_megapixels_is_read_in_reduced_size(tmp_path):
+def test_a_picture_of_108_megapixels_is_read_in_reduced_size(tmp_path, monkeypatch):
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    decoded, load = [], JpegImageFile.load
+    monkeypatch.setattr(JpegImageFile, "load", lambda image: (decoded.append(image.size), load(image))[1])
     Image.new("L", (12_000, 9_000), 200).save(tmp_path / "a.jpg", quality=30)
     tracemalloc.start()
     try:
@@ -290,6 +294,7 @@ def test_a_picture_of_108_megapixels_is_read_in_reduced_size(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 5e6
     finally:
         tracemalloc.stop()
+    assert set(decoded) == {(1500, 1125)}  # an eighth, the smallest that the format offers
 
 
 def resized(path, width, height):

@@ -5,7 +5,7 @@ import pytest
 
 import synann_np
 from layers.standard import LayerTests
-from synann_np.layers import Synapse, SynapseTensor
+from synann_np.layers import Synapse, SynapseRNN, SynapseTensor
 from synann_np.sequential import Sequential
 
 CASES = {
@@ -115,3 +115,28 @@ def test_it_is_rebuilt_from_its_file(tmp_path, rng):
 def test_a_wrong_width_is_refused_not_broadcast(shape):
     with pytest.raises(ValueError, match=r"SynapseTensor.*expected input"):
         SynapseTensor(3, (2,)).forward(np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SynapseTensor(3, (2, 4), rng=np.random.default_rng(0), dtype="float64"),
+        lambda: SynapseRNN(3, 4, rng=np.random.default_rng(0), dtype="float64"),
+    ],
+    ids=["SynapseTensor", "SynapseRNN"],
+)
+def test_an_array_that_replaces_another_in_params_is_the_one_that_counts(make, rng):
+    """Also in layers made of layers, whose parts hold the arrays too."""
+    replaced, written = make(), make()
+    for name, p in written.params.items():
+        p *= rng.uniform(0.5, 1, p.shape)
+        replaced.params[name] = p.copy()
+    x = rng.uniform(size=(2, 3) if isinstance(written, SynapseTensor) else (2, 5, 3))
+    (y, cache), (expected, expected_cache) = replaced.forward(x), written.forward(x)
+    np.testing.assert_array_equal(y, expected)
+    dy = rng.standard_normal(y.shape)
+    (dx, grads), (expected_dx, expected_grads) = replaced.backward(dy, cache), written.backward(dy, expected_cache)
+    np.testing.assert_array_equal(dx, expected_dx)
+    assert grads.keys() == expected_grads.keys()
+    for name, g in expected_grads.items():
+        np.testing.assert_array_equal(grads[name], g, err_msg=name)

@@ -6,13 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from synann_np.distributed import Serial
 from synann_np.programs import compare_runs, explain, predict, show_data, train
 from synann_np.programs.command_line import Parser, path
 from synann_np.programs.examples import DIGITS
+from synann_np.programs.runs.engine import threads_of_run
 from synann_np.programs.runs.recipes import read_recipe
 from synann_np.train import EvalRecord
 from synann_np.training.history import to_line
@@ -150,3 +153,12 @@ def test_numbers_that_are_not_finite_end_a_run_with_one_line(tmp_path):
         assert run.stderr.startswith("synann train: ")
         assert "smaller learning rate" in run.stderr
         assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("asked", "used"), [(57, 2), (2, 2), (1, 1), (None, 2)])
+def test_more_threads_than_cores_are_taken_down_with_a_line(monkeypatch, capsys, asked, used):
+    """They would wait for each other: 57 on 2 cores took thirty times as long."""
+    monkeypatch.setattr("synann_np.fast.usable_cores", lambda: 2)
+    assert threads_of_run(SimpleNamespace(threads=asked), Serial()) == used
+    line = "--threads 57: this process may use 2 cores, so 2 threads are used\n"
+    assert capsys.readouterr().err == (line if asked == 57 else "")

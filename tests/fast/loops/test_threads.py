@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,8 +68,15 @@ def trained(steps=3, threads=2):
     return b"".join(a.tobytes() for a in model.state_dict().values())
 
 
+def threads_here():
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.exists() else None
+
+
 def send_trained(pipe):
+    before = threads_here()
     pipe.send_bytes(trained())
+    pipe.send(before is None or threads_here() > before)
 
 
 def test_a_forked_child_trains_with_threads_of_its_own(pool):
@@ -81,6 +89,7 @@ def test_a_forked_child_trains_with_threads_of_its_own(pool):
         child.start()
         assert ours.poll(60), "the child hangs"
         assert ours.recv_bytes() == expected
+        assert ours.recv(), "the child has started no thread"
         child.join(60)
         assert child.exitcode == 0
     assert trained() == expected
