@@ -1,6 +1,5 @@
 """What stands where in the file of a model, some of whose layers are divided among ranks."""
 
-import hashlib
 import json
 from typing import Any
 
@@ -8,67 +7,53 @@ import numpy as np
 
 from ..layers import Synapse
 from ..sequential import Sequential
-from ..storage.checkpoint import FORMAT, FORMAT_VERSION
-from ..storage.model_config import describe
 from ..storage.safetensors_file import CODES
-from ..version import __version__
-
-PLACEHOLDER = "0" * 64  # of the checksum, which is known when the rest is on the disk
 
 
-def whole_shapes(model: Any, comm: Any) -> dict[str, Any]:
-    """dict name -> (shape in one process, array here, whether the array is a part of it)."""
-    sharded = {
+def sharded_names(model: Any) -> set[str]:
+    """The names of the parameters and buffers of which every rank has a part: "fcn.beta"."""
+    return {
         f"{name}.{key}"
         for name, layer in model.layers.items()
         if getattr(layer, "sharded", False)
         for key in layer.params | layer.buffers
     }
+
+
+def is_sharded(name: str, names: Any) -> bool:
+    """Whether an array of a file, "optimizer.velocity.fcn.beta", belongs to one of these parameters."""
+    return ".".join(name.split(".")[-2:]) in names
+
+
+def whole_shapes(arrays: dict[str, Any], names: Any, size: int) -> dict[str, Any]:
+    """dict name -> (shape in one process, array here, whether the array is a part of it)."""
     return {
-        name: ((len(a) * comm.size, *a.shape[1:]) if name in sharded else a.shape, a, name in sharded)
-        for name, a in (model.params | model.buffers).items()
+        name: ((len(a) * size, *a.shape[1:]) if is_sharded(name, names) else tuple(a.shape), a, is_sharded(name, names))
+        for name, a in arrays.items()
     }
 
 
-def texts_of(model: Any) -> dict[str, str]:
-    """The metadata, with a Synapse described for every ShardedSynapse."""
+def as_one_process(model: Any) -> Sequential:
+    """The model with a Synapse, without its arrays, in the place of every ShardedSynapse: for its description."""
     layers = []
-    for name, layer in model.layers.items():
+    for name, layer in getattr(model, "plain", model).layers.items():
         if getattr(layer, "sharded", False):
             whole = Synapse.__new__(Synapse)
             whole.config, whole.params, whole.buffers = layer.config, {}, {}
             layer = whole
         layers.append((name, layer))
-    whole_model = Sequential(layers, model.dtype)
+    whole_model = Sequential(layers, model.dtype, model.backend)
     whole_model.class_names, whole_model.in_shape = model.class_names, model.in_shape
-    config = describe(whole_model)
-    return {
-        "format": FORMAT,
-        "format_version": str(FORMAT_VERSION),
-        "package_version": __version__,
-        "model": json.dumps(config, sort_keys=True),
-        "sha256": PLACEHOLDER,
-    }
+    return whole_model
 
 
-def header(arrays: Any, texts: Any, dtype: np.dtype) -> bytes:
+def header(shapes: Any, texts: Any, dtype: np.dtype) -> bytes:
     """Length and JSON of the header, as storage.safetensors_file.encode writes them."""
     entries, position = {"__metadata__": dict(sorted(texts.items()))}, 0
-    for name, (shape, _, _) in sorted(arrays.items()):
+    for name, (shape, _, _) in sorted(shapes.items()):
         end = position + int(np.prod(shape, dtype=object)) * dtype.itemsize
         entries[name] = {"dtype": CODES[dtype], "shape": list(shape), "data_offsets": [position, end]}
         position = end
     text = json.dumps(entries, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
-
-
-def checksum(file: Any, start: Any, arrays: Any, texts: Any, dtype: np.dtype) -> str:
-    """As storage.checkpoint computes it, of what is in the file behind its header."""
-    index = [[name, dtype.str, list(shape)] for name, (shape, _, _) in sorted(arrays.items())]
-    others = {key: text for key, text in texts.items() if key != "sha256"}
-    digest = hashlib.sha256(json.dumps([sorted(others.items()), index]).encode())
-    file.seek(start)
-    while block := file.read(2**22):
-        digest.update(block)
-    return digest.hexdigest()

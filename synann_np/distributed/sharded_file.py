@@ -1,17 +1,53 @@
 """Models with a ShardedSynapse, saved and loaded as the file of one process, without β in one place."""
 
+import hashlib
 import json
-import os
-import secrets
+from collections.abc import Callable, Iterator
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..storage.safetensors_file import CheckpointError
-from .file_layout import checksum, header, texts_of, whole_shapes
-from .synapse import ROWS
+from ..backend import array_module
+from ..storage.atomic_file import write_atomically
+from ..storage.checkpoint import CheckpointError, arrays_of, metadata, read_checkpoint
+from ..storage.model_config import describe
+from .file_layout import as_one_process, header, is_sharded, sharded_names, whole_shapes
+
+PIECE = 2**20  # bytes of an array that are sent at a time
+
+
+class ShardedContent:
+    """The bytes of a file whose arrays are partly those of other ranks: what checkpoint.to_bytes gives in one process.
+
+    It is iterated block by block, and may be again: nothing is kept but the checksum, for which the first time goes
+    through all arrays twice. The arrays must stay as they are meanwhile.
+
+    Arguments:
+        shapes: dict name -> (shape in one process, array here, whether the array is a part of it), see whole_shapes.
+        texts: metadata of the file. dtype: of all arrays.
+        parts: function of a name -> iterator of the rows of an array, on the host, some at a time.
+    """
+
+    def __init__(self, shapes: dict[str, Any], texts: dict[str, str], dtype: Any, parts: Callable) -> None:
+        self.shapes, self.texts, self.dtype, self.parts = shapes, texts, np.dtype(dtype), parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        if "sha256" not in self.texts:
+            self.texts["sha256"] = self._checksum()
+        yield header(self.shapes, self.texts, self.dtype)
+        for name in sorted(self.shapes):
+            for part in self.parts(name):
+                yield np.ascontiguousarray(part).tobytes()
+
+    def _checksum(self):
+        """As storage.checkpoint computes it."""
+        index = [[name, self.dtype.str, list(shape)] for name, (shape, _, _) in sorted(self.shapes.items())]
+        digest = hashlib.sha256(json.dumps([sorted(self.texts.items()), index]).encode())
+        for name in sorted(self.shapes):
+            for part in self.parts(name):
+                digest.update(np.ascontiguousarray(part))
+        return digest.hexdigest()
 
 
 def save_sharded(path: str | PathLike, model: Any, comm: Any) -> None:
@@ -23,34 +59,42 @@ def save_sharded(path: str | PathLike, model: Any, comm: Any) -> None:
 
     Raises: OSError on rank 0 alone, where the others then wait: call it inside `launch.communicator`.
     """
-    arrays = whole_shapes(model, comm)
-    texts, dtype = texts_of(model), np.dtype(model.dtype)
-    path = Path(path)
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}")
-    file = open(temporary, "x+b") if comm.rank == 0 else None  # noqa: SIM115
-    try:
-        head = header(arrays, texts, dtype)
-        if file:
-            file.write(head)
-        for _, (shape, a, sharded) in sorted(arrays.items()):
-            for part in _parts(shape, a, sharded, comm):
-                if file:
-                    file.write(np.ascontiguousarray(part).tobytes())
-        if file:
-            texts["sha256"] = checksum(file, len(head), arrays, texts, dtype)
-            file.seek(0)
-            file.write(header(arrays, texts, dtype))
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(temporary, path)
-    except BaseException:
-        if file:
-            temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        if file:
-            file.close()
+    shapes = whole_shapes(arrays_of(model), sharded_names(model), comm.size)
+    texts = metadata(describe(as_one_process(model)))
+
+    def parts(name):
+        _, a, sharded = shapes[name]
+        if not sharded:
+            yield a
+            return
+        for piece in pieces(a, comm.size):
+            yield from gathered_piece(a, *piece, comm)
+
+    content = ShardedContent(shapes, texts, model.dtype, parts)
+    if comm.rank == 0:
+        write_atomically(path, content)
+    else:
+        for _ in content:
+            pass
     comm.barrier()
+
+
+def pieces(a: Any, size: int) -> Iterator[tuple[int | None, slice]]:
+    """(owner, rows) that together are the array of all ranks, about 1 MiB at a time; owner None: of every rank."""
+    step = max(1, PIECE // a[:1].nbytes)
+    if len(a) <= step:
+        yield None, slice(None)
+        return
+    for owner in range(size):
+        for row in range(0, len(a), step):
+            yield owner, slice(row, row + step)
+
+
+def gathered_piece(a: Any, owner: int | None, rows: slice, comm: Any) -> list:
+    """The rows of an array of the owner, or of each rank, on all of them: list of host arrays. Called by all ranks."""
+    mine = owner in (None, comm.rank)
+    found = comm.gathered(np.ascontiguousarray(a[rows]) if mine else None)
+    return [part for part in found if part is not None]
 
 
 def load_sharded(path: str | PathLike, model: Any, comm: Any) -> None:
@@ -58,60 +102,58 @@ def load_sharded(path: str | PathLike, model: Any, comm: Any) -> None:
 
     Raises: CheckpointError, on all ranks: the file cannot be read, is damaged, or holds another model.
     """
-    arrays = whole_shapes(model, comm)
-    file, problem = None, None
+    whole, problem = None, None
     if comm.rank == 0:
         try:
-            file = _opened(path, arrays, model)
-        except (OSError, ValueError, KeyError) as error:
-            problem = f"{path}: cannot be loaded into this model ({error}); choose another file"
+            whole = _state(path, model, comm)
+        except CheckpointError as error:
+            problem = str(error)
     if problem := comm.from_first(problem):
         raise CheckpointError(problem)
-    try:
-        for _, (shape, a, sharded) in sorted(arrays.items()):
-            width = len(a) if shape else 1
-            for row in range(0, shape[0], ROWS):
-                count = min(ROWS, shape[0] - row)
-                part = comm.from_first(_read_rows(file, (count, *shape[1:]), a.dtype) if file else None)
-                first = row - (comm.rank * width if sharded else 0)
-                keep = slice(max(first, 0), max(min(first + count, width), 0))
-                a[keep] = part[keep.start - first : keep.stop - first] if keep.start < keep.stop else part[:0]
-    finally:
-        if file:
-            file.close()
+    spread(whole, arrays_of(model), sharded_names(model), comm)
 
 
-def _parts(shape, a, sharded, comm):
-    """The rows of an array in order, some at a time, on rank 0; the other ranks give theirs."""
-    if not sharded or comm.size == 1:
-        yield a
-        return
-    for owner in range(comm.size):
-        for row in range(0, len(a), ROWS):
-            part = np.ascontiguousarray(a[row : row + ROWS]) if comm.rank == owner else None
-            yield comm.gathered(part)[owner]
+def spread(whole: Any, arrays: dict[str, Any], names: Any, comm: Any) -> None:
+    """Copy arrays of rank 0 into those of every rank, of which some are a part. Called by all ranks.
+
+    Arguments:
+        whole: on rank 0 dict name -> host array in one process, which may stay on the disk; None on other ranks.
+        arrays: dict name -> array of this rank, on any backend: at least all of `whole`. names: see sharded_names.
+    """
+    shapes = comm.from_first({name: a.shape for name, a in whole.items()} if comm.rank == 0 else None)
+    for name, shape in shapes.items():
+        a, sharded = arrays[name], is_sharded(name, names)
+        first = comm.rank * len(a) if sharded else 0
+        step = max(1, PIECE // a[:1].nbytes) if sharded else 1
+        for row in range(0, shape[0], step) if sharded else (0,):
+            rows = slice(row, row + step) if sharded else ...
+            part = comm.from_first(np.array(whole[name][rows]) if comm.rank == 0 else None)
+            if not sharded:
+                _copy(a, part)
+                continue
+            begin, end = max(first, row), min(first + len(a), row + len(part))
+            if begin < end:
+                _copy(a[begin - first : end - first], part[begin - row : end - row])
 
 
-def _opened(path, arrays, model):
-    """The open file at its first array. Raises: OSError, ValueError, KeyError."""
-    file = open(path, "rb")  # noqa: SIM115
-    try:
-        head = file.read(8)
-        head += file.read(min(int.from_bytes(head, "little"), 10**8))
-        texts = json.loads(head[8:])["__metadata__"]
-        expected = texts_of(model) | {"sha256": texts["sha256"], "package_version": texts["package_version"]}
-        dtype = np.dtype(model.dtype)
-        if head != header(arrays, expected, dtype):
-            raise ValueError("it holds another model, or more than a model")
-        if texts["sha256"] != checksum(file, len(head), arrays, texts, dtype):
-            raise ValueError("damaged, its checksum is wrong")
-        file.seek(len(head))
-        return file
-    except BaseException:
-        file.close()
-        raise
+def own_part(whole: dict[str, Any], names: Any, comm: Any) -> dict[str, Any]:
+    """dict name -> host array in one process, with the rows of this rank alone where an array is divided."""
+
+    def part(name, a):
+        n = len(a) // comm.size
+        return a[comm.rank * n : (comm.rank + 1) * n]
+
+    return {name: part(name, a) if is_sharded(name, names) else a for name, a in whole.items()}
 
 
-def _read_rows(file, shape, dtype):
-    count = int(np.prod(shape))
-    return np.frombuffer(file.read(count * dtype.itemsize), dtype).reshape(shape)
+def _copy(a, part):
+    a[...] = array_module(a).asarray(part)
+
+
+def _state(path, model, comm):
+    """The arrays of the model in a file. Raises: CheckpointError."""
+    checkpoint = read_checkpoint(path, mapped=True)
+    expected = json.loads(json.dumps(describe(as_one_process(model))))
+    if checkpoint.config != expected:
+        raise CheckpointError(f"{path}: holds another model; choose another file")
+    return checkpoint.state

@@ -20,6 +20,8 @@ import numpy as np
 from .. import fast
 from ..backend import get_backend
 from ..data import load_dataset, split_validation
+from ..distributed.file_layout import as_one_process
+from ..distributed.nccl import with_nccl
 from ..storage.atomic_file import write_atomically
 from ..train import fit
 from ..training.callbacks import out_of_patience
@@ -34,7 +36,7 @@ from .runs.identity import run_identity
 from .runs.log import announce_stop, command, complain, continuation, follow
 from .runs.options import HYPERPARAMETERS
 from .runs.parts import make_model, make_optimizer, make_tools, schedule_epochs
-from .runs.ranks import Leading, describe_division, divided, follow_first, on_all_ranks, share_state
+from .runs.ranks import Leading, describe_division, divided, follow_first, on_all_ranks, shards_of, share_state
 from .runs.save_interval import to_interval
 from .runs.saver import RunSaver
 from .runs.stop_signals import StopSignals
@@ -63,27 +65,30 @@ def train(args: argparse.Namespace, prog: str, comm: Any) -> Any:
         train_set, watched = split_validation(*train_set, args.validation)
         test_name = "Validation"
     args.threads = threads_of_run(args, comm)
-    model, classes = make_model(args, backend, data, train_set[0])
+    comm = with_nccl(comm, backend)
+    model, classes = make_model(args, backend, data, train_set[0], comm)
     check_batches(model, len(train_set[0]), args.batch_size)
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
     optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
+    parallel = divided(runner(model, args, comm), comm, args)
+    shards = shards_of(comm, args, parallel, optimizer, tools.average, test_set)
     run = partial(
-        fit, divided(runner(model, args, comm), comm, args), optimizer, train_set, watched, args.epochs,
+        fit, parallel, optimizer, train_set, watched, args.epochs,
         batch_size=args.batch_size, test_batch_size=args.test_batch_size, seed=args.seed,
         log_interval=args.log_interval, tools=tools,
     )  # fmt: skip
     if comm.rank:
         with StopSignals() as stop:
-            step, finished = share_state(comm, model, optimizer, tools.average)
-            return follow_first(run(step=step, finished=finished), comm, stop)
+            share = partial(share_state, comm, model, optimizer, tools.average, shards=shards)
+            return follow_first(share, run, comm, stop, shards.orders if shards else {})
     settings = {key: getattr(args, key) for key in HYPERPARAMETERS} | {"schedule_epochs": schedule_epochs(args)}
     in_c = args.engine == "fast" and not args.check_finite and backend.name == "numpy"
     found = fast.working_compiler() if in_c else None
     compiler = found and str(found)
-    identity = run_identity(settings | {"C compiler": compiler}, model, data)
+    identity = run_identity(settings | {"C compiler": compiler}, as_one_process(model), data)
     saving = {
         "average": tools.average, "interval": to_interval(args.save_every), "needs_best": args.keep == "best",
-        "stop_on_error": args.stop_if_unsaved, "warn": complain,
+        "stop_on_error": args.stop_if_unsaved, "warn": complain, "shards": shards,
     }  # fmt: skip
     with (
         RunFolder(args.out, args.resume is not None, args.overwrite)
@@ -108,21 +113,24 @@ def train(args: argparse.Namespace, prog: str, comm: Any) -> Any:
         callbacks = boards.enter_context(tensorboard(args.tensorboard, model, optimizer, saver.step))
         print("\n".join([*describe_settings(args), *describe_classes(model.class_names)]))
         print("\n".join(describe_division(comm, args, batches_per_epoch)))
-        step, finished = share_state(comm, model, optimizer, tools.average, saver)
+        step, finished = share_state(comm, model, optimizer, tools.average, saver, shards)
         records = Leading(run(step=step, finished=finished, callbacks=callbacks), comm, stop)
         unread = follow(records, saver, stop, test_name, args, classes)
-        records.end()
+        if not shards:  # else the others are needed to save and to test
+            records.end()
         saved = saver.save_if_new()
         stopped_early = out_of_patience(saver.finished, saver.best_epoch, args.patience)
         if (stop.received or unread) and saver.finished < args.epochs and not stopped_early:
             state = "saved" if saved else "NOT saved: what follows the last save is lost"
             resuming = continuation(prog, folder.path)
+            records.end()
             print(f"Stopped after {saver.finished} epochs and {saver.step} steps, {state}. {resuming}")
             return 128 + stop.received if stop.received else UNREAD
         if stopped_early:
             print(f"Stopped early: no better epoch since epoch {saver.best_epoch}")
         if args.validation:
             saved &= print_final_test(model, tools.average, test_set, saver, args)
+        records.end()
         draw_curves(folder, f"{args.model} on {args.data_dir or 'MNIST'}, seed {args.seed}")
         show_curves(callbacks, folder.curves, saver.step)
     print(f"Model, history and curves: {folder.path}")

@@ -23,7 +23,7 @@ def write_atomically(path: str | PathLike, content: Any) -> None:
     random and the file must not exist yet, so no link that somebody put there is followed. If `path` is a link, the
     link is replaced, and what it points to is left alone.
 
-    Arguments: path: the file. content: bytes.
+    Arguments: path: the file. content: bytes, or an iterable of them.
 
     Raises: OSError if it cannot be written (no space, no permission, `path` is a folder, a pipe or a device); the old
         file is then untouched, and no temporary file remains.
@@ -33,7 +33,8 @@ def write_atomically(path: str | PathLike, content: Any) -> None:
     try:
         _refuse_what_is_no_file(path)
         with open(temporary, "xb", opener=regular_file) as file:
-            file.write(content)
+            for block in [content] if isinstance(content, bytes) else content:
+                file.write(block)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -80,24 +80,38 @@ def save(path: str | PathLike, model: Any, optimizer: Any = None, training: Any 
 def to_bytes(model: Any, optimizer: Any = None, training: Any = None, average: Any = None) -> bytes:
     """The content of the file that `save` writes. Arguments and errors as there."""
     model = getattr(model, "plain", model)  # compiled layers share the arrays of the plain ones
+    texts = metadata(proved_description(model), optimizer, training, average)
+    tensors = {name: model.backend.to_host(a) for name, a in arrays_of(model, optimizer, average).items()}
+    texts["sha256"] = _checksum(tensors, texts)
+    return encode(tensors, texts)
+
+
+def metadata(config: Any, optimizer: Any = None, training: Any = None, average: Any = None) -> dict[str, str]:
+    """The texts of a file, dict str -> str, without the checksum. config: of the model, see model_config."""
     texts = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
         "package_version": __version__,
-        "model": _to_json(proved_description(model)),
+        "model": _to_json(config),
     }
-    tensors = model.state_dict()
     if average is not None:
         texts["average"] = _to_json({"updates": average.updates})
-        tensors = average.state_dict() | {f"{WEIGHTS}{name}": a for name, a in tensors.items()}
     if optimizer is not None:
         numbers = {key: value for key, value in vars(optimizer).items() if not isinstance(value, dict)}
         texts["optimizer"] = _to_json({"class": type(optimizer).__name__, "numbers": numbers})
-        tensors |= {f"{OPTIMIZER}{k}.{name}": model.backend.to_host(a) for k, name, a in _optimizer_arrays(optimizer)}
     if training is not None:
         texts["training"] = _to_json(training)
-    texts["sha256"] = _checksum(tensors, texts)
-    return encode(tensors, texts)
+    return texts
+
+
+def arrays_of(model: Any, optimizer: Any = None, average: Any = None) -> dict[str, Any]:
+    """What a file holds, dict name in the file -> the array itself, on its backend."""
+    arrays = model.params | model.buffers
+    if average is not None:
+        arrays = average.arrays | {f"{WEIGHTS}{name}": a for name, a in arrays.items()}
+    if optimizer is not None:
+        arrays = arrays | {f"{OPTIMIZER}{key}.{name}": a for key, name, a in _optimizer_arrays(optimizer)}
+    return arrays
 
 
 def load(path: str | PathLike, backend: BackendLike = "numpy") -> Sequential:
@@ -115,12 +129,14 @@ def load(path: str | PathLike, backend: BackendLike = "numpy") -> Sequential:
     return read_checkpoint(path).build(get_backend(backend))
 
 
-def read_checkpoint(path: str | PathLike) -> Checkpoint:
+def read_checkpoint(path: str | PathLike, mapped: bool = False) -> Checkpoint:
     """Read and check a file: format, version, checksum, and that the arrays fit the configuration.
+
+    Arguments: mapped: the arrays stay on the disk until they are looked at.
 
     Returns: Checkpoint. Raises: CheckpointError, as load.
     """
-    return check_content(*read(path), path)
+    return check_content(*read(path, mapped), path)
 
 
 def check_content(tensors: dict[str, np.ndarray], texts: dict[str, str], path: str | PathLike) -> Checkpoint:
@@ -173,7 +189,7 @@ def _checksum(tensors, texts):
     index = [[name, a.dtype.str, list(a.shape)] for name, a in sorted(tensors.items())]
     digest = hashlib.sha256(json.dumps([sorted(texts.items()), index]).encode())
     for _, a in sorted(tensors.items()):
-        digest.update(a.tobytes())  # row-major, whatever the memory order
+        digest.update(np.ascontiguousarray(a))  # row-major, whatever the memory order
     return digest.hexdigest()
 
 

@@ -11,6 +11,7 @@ The tests compare both directions with the reference library.
 
 import json
 import math
+import mmap
 import os
 from os import PathLike
 from typing import Any
@@ -65,10 +66,10 @@ def encode(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> bytes:
     return b"".join([len(text).to_bytes(8, "little"), text, *blocks])
 
 
-def read(path: str | PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def read(path: str | PathLike, mapped: bool = False) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read one file.
 
-    Arguments: path: the file.
+    Arguments: path: the file. mapped: the arrays stay on the disk until they are looked at.
 
     Returns: tensors (dict name -> read-only array; bfloat16 has the dtype BFLOAT16, see to_float32), metadata (dict
         str -> str).
@@ -80,12 +81,14 @@ def read(path: str | PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """
     try:
         with open(path, "rb", opener=regular_file) as file:
-            return decode(file, os.fstat(file.fileno()).st_size, path)
+            return decode(file, os.fstat(file.fileno()).st_size, path, mapped)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error}); choose another file") from error
 
 
-def decode(file: Any, size: int, path: str | PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def decode(
+    file: Any, size: int, path: str | PathLike, mapped: bool = False
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The same from a binary file of `size` bytes that is open at its beginning; path: what errors call it."""
     beginning = file.read(8)
     length = int.from_bytes(beginning, "little")
@@ -95,11 +98,15 @@ def decode(file: Any, size: int, path: str | PathLike) -> tuple[dict[str, np.nda
     header = _parse(file.read(length), path)
     metadata = header.pop("__metadata__", {})
     places = _places(header, metadata, size - 8 - length, path)
-    data = file.read(size - 8 - length)
-    if len(data) != size - 8 - length:
+    start = 0
+    if mapped:
+        start, data = 8 + length, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    else:
+        data = file.read(size - 8 - length)
+    if len(data) - start != size - 8 - length:
         raise CheckpointError(f"{path}: changed while it was read; try again")
     tensors = {
-        name: np.frombuffer(data, dtype, math.prod(shape), begin).reshape(shape)
+        name: np.frombuffer(data, dtype, math.prod(shape), start + begin).reshape(shape)
         for name, (dtype, shape, begin, _) in places.items()
     }
     return tensors, metadata

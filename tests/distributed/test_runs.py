@@ -4,12 +4,16 @@ import re
 import signal
 import subprocess
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from distributed.mpiexec import command, environment, mpiexec
 from distributed.small_run import FAULTY, SCRIPT, hashes, small_run
 from in_process import train
+from synann_np.optim import SGD
+from synann_np.storage.checkpoint import read_checkpoint, to_bytes
+from synann_np.storage.optimizer_state import restore_optimizer
 
 TOGETHER = 5  # seconds after which no rank is left
 
@@ -64,6 +68,47 @@ def test_a_killed_rank_ends_all_and_the_run_is_resumed_on_other_ranks_to_the_sam
     assert resumed.returncode == 0, resumed.stderr
     assert "after 2 epochs and 10 steps" in resumed.stdout
     assert hashes(tmp_path / "run") == whole
+
+
+SHARD = ("--model", "mlp", "--hidden", 16, "--shard", "--lr", 0.5)
+
+
+def test_a_sharded_run_is_resumed_on_other_ranks_and_its_files_are_those_of_one_process(faulty, options, tmp_path):
+    one = train(*options, *SHARD, "--out", tmp_path / "one")
+    assert one.returncode == 0, one.stderr
+    run = faulty("kill", 1, 12, *SHARD)
+    assert run.returncode == 9, run.stderr
+    resumed = mpiexec(4, FAULTY, "none", 0, 0, "--resume", tmp_path / "run", "--distributed", "mpi")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "after 2 epochs and 10 steps" in resumed.stdout
+    assert "Of the 16 units of the synapse layer, each rank has 4" in resumed.stdout
+    assert resumed.stdout.count("Test set:") == 1
+    assert hashes(tmp_path / "run") == hashes(tmp_path / "one")
+    checkpoint = read_checkpoint(tmp_path / "run" / "last.safetensors")
+    model = checkpoint.build()
+    average = SimpleNamespace(arrays=checkpoint.state, updates=checkpoint.average["updates"])
+    model.load_state_dict(checkpoint.weights)
+    optimizer = SGD(0.5)
+    restore_optimizer(checkpoint, optimizer, model)
+    expected = to_bytes(model, optimizer, checkpoint.training, average)
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "synann", "--shard"], "--shard: needs --model mlp and --hidden N"),
+        (["--model", "mlp", "--shard"], "--shard: needs --model mlp and --hidden N"),
+        (["--model", "mlp", "--hidden", "20", "--shard"], "must be a multiple of --chunks, got 20 and 8"),
+        (["--model", "mlp", "--hidden", "16", "--shard", "--chunks", "0"], "must be a multiple of --chunks"),
+        (["--model", "mlp", "--hidden", "16", "--shard", "--tensorboard", "x"], "--tensorboard: not with --shard"),
+        (["--model", "cnn", "--hidden", "16"], "--hidden: not with --model cnn"),
+    ],
+)
+def test_what_cannot_be_sharded_is_refused_in_one_line(words, message):
+    run = train(*words)
+    assert run.returncode == 2
+    assert message in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...storage.regular_file import read_text
-from .options import CHUNKS, DEFAULTS, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
+from .options import CHUNKS, DEFAULTS, HIDDEN, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
 from .recipes import RecipeError, read_recipe, recipe_lines
 
 
@@ -65,7 +65,11 @@ def _completed(args, parser):
     if not args.validation and (args.patience or args.keep == "best"):
         parser.error("argument --patience, --keep best: need --validation N, since the test set must not choose")
     if args.chunks is None:
-        args.chunks = CHUNKS if args.distributed == "mpi" else 0
+        args.chunks = CHUNKS if args.distributed == "mpi" or args.shard else 0
+    if args.hidden and args.model not in HIDDEN:
+        parser.error(f"argument --hidden: not with --model {args.model}, which has no such layer")
+    if args.shard:
+        _check_shard(args, parser)
     if args.chunks and args.check_finite:
         parser.error("argument --check-finite: not with --chunks; search in one process, with --chunks 0")
     if args.nesterov and (args.optimizer != "sgd" or not args.momentum):
@@ -73,6 +77,16 @@ def _completed(args, parser):
     if args.warmup >= args.epochs:
         parser.error(f"argument --warmup: {args.warmup:g} epochs leave nothing of --epochs {args.epochs}")
     return args
+
+
+def _check_shard(args, parser):
+    args.stop_if_unsaved = True  # a state of which each rank has a part is not kept for another try
+    if args.model != "mlp" or not args.hidden:
+        parser.error("argument --shard: needs --model mlp and --hidden N")
+    if not args.chunks or args.hidden % args.chunks:
+        parser.error(f"argument --shard: --hidden must be a multiple of --chunks, got {args.hidden} and {args.chunks}")
+    if args.tensorboard:
+        parser.error("argument --tensorboard: not with --shard: no process has all weights")
 
 
 def _words(key, value):

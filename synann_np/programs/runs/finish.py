@@ -18,16 +18,21 @@ def print_final_test(model: Any, average: Any, test_set: Any, saver: Any, args: 
 
     Returns: False if the best weights are not there, so that nothing was tested.
     """
-    if args.keep == "best" and saver.best_epoch:
-        problem = check_best(saver.folder.best, saver.best_epoch)
+    best = args.keep == "best" and saver.best_epoch
+    if best:
+        problem = check_best(saver.folder.best, saver.best_epoch, mapped=bool(saver.shards))
         if problem:
             complain(f"No weights to test: {problem}")
             return False
         print(f"Weights of epoch {saver.best_epoch}, the best on the validation split")
-        model, average = load(saver.folder.best, model.backend), None
-    with average.in_place() if average else nullcontext():
-        images, labels = (model.backend.asarray(a) for a in test_set)
-        loss, correct = evaluate(model, images, labels, args.test_batch_size)
+    if saver.shards:
+        loss, correct = saver.shards.test(saver.folder.best if best else None)
+    else:
+        if best:
+            model, average = load(saver.folder.best, model.backend), None
+        with average.in_place() if average else nullcontext():
+            images, labels = (model.backend.asarray(a) for a in test_set)
+            loss, correct = evaluate(model, images, labels, args.test_batch_size)
     record = EvalRecord(saver.finished, saver.step, loss, correct, len(test_set[0]))
     print("\n".join(describe(record, "Test")))
     return True

@@ -11,17 +11,18 @@ from .recipes import recipe_names
 
 # What the numbers of a run depend on, and what else a resumed run takes over.
 HYPERPARAMETERS = (
-    "model", "normalize", "batch_size", "test_batch_size", "optimizer", "lr", "momentum", "nesterov", "weight_decay",
-    "decay_vectors", "schedule", "warmup", "step_size", "gamma", "label_smoothing", "clip", "ema", "augment",
-    "plain_epochs", "seed", "log_interval", "validation", "engine", "chunks",
+    "model", "hidden", "shard", "normalize", "batch_size", "test_batch_size", "optimizer", "lr", "momentum", "nesterov",
+    "weight_decay", "decay_vectors", "schedule", "warmup", "step_size", "gamma", "label_smoothing", "clip", "ema",
+    "augment", "plain_epochs", "seed", "log_interval", "validation", "engine", "chunks",
 )  # fmt: skip
 TAKEN_OVER = (
     *HYPERPARAMETERS, "dtype", "backend", "epochs", "patience", "keep", "data_dir", "save_every", "recipe",
     "tensorboard",
 )  # fmt: skip
 OF_ONE_CALL = ("resume", "overwrite", "accept_changes", "distributed")
-SWITCHES = ("normalize", "nesterov", "decay_vectors")  # --nesterov and --no-nesterov
-CHUNKS = 8  # with --distributed mpi
+SWITCHES = ("normalize", "shard", "nesterov", "decay_vectors")  # --nesterov and --no-nesterov
+CHUNKS = 8  # with --distributed mpi or --shard
+HIDDEN = ("mlp", "rnn", "tanh_rnn")  # the networks with a hidden layer of any width
 # What each optimiser takes where nothing is given.
 DEFAULTS = {
     "sgd": {"lr": 0.012, "weight_decay": 0.0},
@@ -49,6 +50,8 @@ def make_parser(description: str | None, prog: str | None = None, exit_on_error:
 def _add_training(add):
     switch = argparse.BooleanOptionalAction
     add("--model", choices=tuple(NETWORKS), default="synann", help="network to train (default: synann)")
+    add("--hidden", type=count, metavar="N",
+        help="units of the hidden layer of mlp, rnn and tanh_rnn (default: 250, 64, 64)")
     add("--normalize", action=switch, default=False,
         help="measure mean and scale of the training data and save them in the model (default: off)")
     add("--epochs", type=count, default=20, help="passes over the training images (default: 20)")
@@ -87,6 +90,7 @@ def _add_training(add):
 
 
 def _add_run(add):
+    switch = argparse.BooleanOptionalAction
     add("--dtype", choices=("float32", "float64"), default="float32",
         help="type of weights and arithmetic (default: float32)")
     add("--threads", type=count, help="threads of the fast engine; results do not depend on it (default: all cores)")
@@ -94,7 +98,9 @@ def _add_run(add):
         help="mpi: split each batch across the processes started by mpiexec (default: none)")
     add("--chunks", type=whole, metavar="C",
         help="parts of a batch, a power of two; with equal chunks, results do not depend on the number of processes "
-        "(default: 8 with --distributed mpi, else 0: undivided)")
+        "(default: 8 with --distributed mpi or --shard, else 0: undivided)")
+    add("--shard", action=switch,
+        help="divide the synapse layer of mlp across the processes, for --hidden too large for one (default: off)")
     engine = "plain" if os.environ.get("SYNANN_FAST") == "0" else "fast"
     add("--engine", choices=("fast", "plain"), default=engine,
         help="fast: compiled layers; plain: the readable NumPy layers, slower (default: fast)")

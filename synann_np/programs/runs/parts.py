@@ -1,11 +1,13 @@
 """From the arguments of a run to its network, its optimiser, its schedule and its tools."""
 
 import argparse
+from functools import partial
 from typing import Any
 
 from ...backend import BackendLike
 from ...data import class_names, shape_and_classes
 from ...data.augment import Augment
+from ...distributed import ShardedSynapse
 from ...models import MODELS, SynaGlobalPool, normalized
 from ...optim import SGD, Adam, AdamW
 from ...training.schedules import constant, cosine, one_cycle, step_decay, warm_up
@@ -19,14 +21,21 @@ SCHEDULES = ("constant", "step", "cosine", "one_cycle")
 STRENGTHS = ("shift", "rotate", "scale", "shear", "elastic", "smoothness")
 
 
-def make_model(args: argparse.Namespace, backend: BackendLike, data: Any, train_images: Any) -> tuple[Any, Any]:
+def make_model(
+    args: argparse.Namespace, backend: BackendLike, data: Any, train_images: Any, comm: Any = None
+) -> tuple[Any, Any]:
     """The network of args.model for a data set, as load_dataset gives it, and the number of classes.
 
     Of pictures in folders by class, the model also gets the names of the classes and the size of the pictures.
+
+    Arguments: comm: Communicator, among whose ranks the synapse layer is divided with args.shard.
     """
     in_shape, classes = shape_and_classes(data)
+    options: dict[str, Any] = {"hidden": args.hidden} if args.hidden else {}
+    if args.shard:
+        options["synapse"] = partial(ShardedSynapse, comm=comm, blocks=args.chunks)
     network: Any = NETWORKS[args.model]
-    model = network(args.seed, args.dtype, backend, in_shape=in_shape, classes=classes)
+    model = network(args.seed, args.dtype, backend, in_shape=in_shape, classes=classes, **options)
     if args.data_dir and (names := class_names(args.data_dir)):
         model.class_names, model.in_shape = names, in_shape
     return normalized(model, train_images) if args.normalize else model, classes

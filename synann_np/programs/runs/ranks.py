@@ -3,15 +3,15 @@
 import argparse
 import math
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, redirect_stderr, redirect_stdout
 from signal import Signals
 from typing import Any
 
 from ...distributed import DataParallel, communicator
 from ...distributed.chunks import SMALL
-from ...distributed.nccl import with_nccl
 from ..process import status_of
+from .shards import Shards
 
 TUNED_AT = 100  # the batch size that recipes and default learning rates were chosen with
 
@@ -41,7 +41,14 @@ def divided(model: Any, comm: Any, args: argparse.Namespace) -> Any:
     """
     if not args.chunks and comm.size == 1:
         return model
-    return DataParallel(model, with_nccl(comm, model.backend), args.chunks)
+    return DataParallel(model, comm, args.chunks)
+
+
+def shards_of(
+    comm: Any, args: argparse.Namespace, model: Any, optimizer: Any, average: Any, test_set: tuple
+) -> Shards | None:
+    """The Shards of a run with --shard, else None."""
+    return Shards(comm, model, optimizer, average, test_set, args.test_batch_size) if args.shard else None
 
 
 def describe_division(comm: Any, args: argparse.Namespace, batches_per_epoch: Any) -> Iterator[Any]:
@@ -57,6 +64,8 @@ def describe_division(comm: Any, args: argparse.Namespace, batches_per_epoch: An
             f"The learning rate is used as given, {args.lr:g}. Recipes were tuned at batch {TUNED_AT}: with "
             f"--optimizer adamw try {factor} times their rate (docs/distributed.md)"
         )
+    if args.shard:
+        yield f"Of the {args.hidden} units of the synapse layer, each rank has {args.hidden // comm.size}"
     if rows < SMALL:
         yield f"Chunks of fewer than {SMALL} rows are slow: use a larger --batch-size or fewer --chunks"
 
@@ -68,42 +77,50 @@ class Leading:
     """
 
     def __init__(self, run: Any, comm: Any, stop: Any) -> None:
-        self.run, self.comm, self.stop, self.over = run, comm, stop, False
+        self.run, self.comm, self.stop, self.ended = run, comm, stop, False
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        _go_on(self.comm, self.stop, True)
-        try:
-            record = next(self.run)
-        except StopIteration:
-            self.over = True
-            raise
-        return record
+        self.comm.from_first(("next",))
+        _hear_signals(self.comm, self.stop)
+        return next(self.run)
 
     def end(self) -> None:
         """Tell the others that this is the end. Not after an exception: they may wait for another message."""
-        if not self.over:
-            _go_on(self.comm, self.stop, False)
+        if not self.ended:
+            self.comm.from_first(("end",))
+        self.ended = True
         self.run.close()
 
 
-def follow_first(run: Any, comm: Any, stop: Any) -> None:
-    """Go through a run on another rank than the first, for as long as that goes on."""
-    with closing(run):
-        while _go_on(comm, stop) and next(run, None) is not None:
-            pass
+def follow_first(share: Callable, start: Callable, comm: Any, stop: Any, orders: dict[str, Callable]) -> None:
+    """Go through a run on another rank than the first, by its orders, until the end.
+
+    Arguments: share: function that calls share_state; start: function of step and finished -> run. comm, stop: as
+    Leading's. orders: dict name -> function, of what else rank 0 may tell the others to do, see Shards.
+    """
+    with ExitStack() as at_the_end:
+        while (order := comm.from_first(None))[0] != "end":
+            name, *arguments = order
+            if name == "share":
+                step, finished = share()
+                run = at_the_end.enter_context(closing(start(step=step, finished=finished)))
+            elif name == "next":
+                _hear_signals(comm, stop)
+                next(run, None)
+            else:
+                orders[name](*arguments)
 
 
-def _go_on(comm, stop, going=None):
+def _hear_signals(comm, stop):
     received = comm.largest(int(stop.received or 0))
     if received:
         stop.received = Signals(int(received))
-    return comm.from_first(going)
 
 
-def share_state(comm: Any, model: Any, optimizer: Any, average: Any, saver: Any = None) -> Any:
+def share_state(comm: Any, model: Any, optimizer: Any, average: Any, saver: Any = None, shards: Any = None) -> Any:
     """Give all ranks the state of training of rank 0, where `saver` has started or resumed the run.
 
     Returns: step, finished.
@@ -112,18 +129,23 @@ def share_state(comm: Any, model: Any, optimizer: Any, average: Any, saver: Any 
     if comm.size == 1:
         return saver.step, saver.finished
     if comm.rank == 0:
+        comm.from_first(("share",))
+        names = shards.names if shards else ()  # what is divided comes from the file
+
+        def whole(arrays):
+            return {name: to_host(a) for name, a in arrays.items() if name not in names}
+
         state = {
             "numbers": (saver.step, saver.finished),
-            "model": model.state_dict(),
+            "model": whole(model.params | model.buffers),
             "optimizer": {
-                key: {name: to_host(a) for name, a in value.items()} if isinstance(value, dict) else value
-                for key, value in vars(optimizer).items()
+                key: whole(value) if isinstance(value, dict) else value for key, value in vars(optimizer).items()
             },
-            "average": average and (average.updates, average.state_dict()),
+            "average": average and (average.updates, whole(average.arrays)),
         }
     state = comm.from_first(state)
     if comm.rank:
-        model.load_state_dict(state["model"])
+        model.load_state_dict(model.params | model.buffers | state["model"])
         asarray = model.backend.asarray
         for key, value in state["optimizer"].items():
             arrays = {name: asarray(a).copy() for name, a in value.items()} if isinstance(value, dict) else value
@@ -132,6 +154,8 @@ def share_state(comm: Any, model: Any, optimizer: Any, average: Any, saver: Any 
             average.updates, arrays = state["average"]
             for name, a in arrays.items():
                 average.arrays[name][...] = asarray(a)
+    if shards:
+        shards.share()
     return state["numbers"]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ...storage.checkpoint import CheckpointError, read_checkpoint
+from ...storage.checkpoint import CheckpointError
 from ...storage.optimizer_state import restore_optimizer
 from .history_file import HistoryFile
 from .identity import differences
@@ -15,7 +15,7 @@ def take_up(saver: Any, accept_changes: bool = False) -> Any:
         saver.folder.check_nothing_began()
         saver.start()
         return ["nothing was saved here yet: starting from the beginning"]
-    checkpoint = read_checkpoint(saver.folder.last)
+    checkpoint = saver.read(saver.folder.last)
     state = training_state(checkpoint)
     changes = differences(state["identity"], saver.identity)
     if changes and not accept_changes:
@@ -48,7 +48,7 @@ def take_up(saver: Any, accept_changes: bool = False) -> Any:
 
 def _take_up_best(saver, accept_changes):
     """Check `best` against the state. Returns: list of notes, as resume."""
-    problem = check_best(saver.folder.best, saver.best_epoch)
+    problem = check_best(saver.folder.best, saver.best_epoch, mapped=bool(saver.shards))
     if problem is None:
         return []
     if saver.step == saver.best_epoch * saver.batches_per_epoch == saver.finished * saver.batches_per_epoch:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...storage.atomic_file import write_atomically
-from ...storage.checkpoint import to_bytes
+from ...storage.checkpoint import read_checkpoint, to_bytes
 from ...train import EvalRecord, NonFiniteLoss
 from .history_file import HistoryFile
 from .resume import take_up
@@ -31,17 +31,18 @@ class RunSaver:
         stop_on_error: raise NotSaved when a save fails; otherwise warn and go on.
         warn: function of a line.
         clock: function returning seconds.
+        shards: Shards, where the model is divided among ranks. Best weights that could not be written are then lost.
     """
 
     def __init__(
         self, folder: Any, model: Any, optimizer: Any, identity: Any, batches_per_epoch: Any,
         *, average: Any = None, interval: Any = None, needs_best: bool = False, stop_on_error: bool = False,
-        warn: Any = print, clock: Any = time.monotonic,
+        warn: Any = print, clock: Any = time.monotonic, shards: Any = None,
     ) -> None:  # fmt: skip
         self.folder, self.model, self.optimizer, self.average = folder, model, optimizer, average
         self.identity, self.batches_per_epoch = identity, batches_per_epoch
         self.interval, self.stop_on_error, self.warn, self.clock = interval or Interval(), stop_on_error, warn, clock
-        self.needs_best = needs_best
+        self.needs_best, self.shards = needs_best, shards
         self.unsaved_best: Any = None  # the content of `best` that could not be written yet
         self.step = self.finished = 0
         self.best_correct: Any = 0
@@ -84,8 +85,8 @@ class RunSaver:
         """Save the state of training into `last`; before that into `best`, if it is the best or an earlier one could
         not be saved. Returns: whether both are saved. Raises: as after.
         """
-        for name, a in self.model.state_dict().items():
-            if not np.isfinite(a).all():
+        for name, a in (self.model.params | self.model.buffers).items():
+            if not np.isfinite(self.model.backend.to_host(a)).all():
                 raise NonFiniteLoss(
                     f"{name} is not finite after {self.step} steps: training stopped, the last good checkpoint is kept."
                     " Try a smaller learning rate; --check-finite names the layer where it begins"
@@ -114,6 +115,10 @@ class RunSaver:
     def _is_saved(self):
         return self.saved == (self.step, self.finished) and self.unsaved_best is None
 
+    def read(self, path: str | PathLike) -> Any:
+        """The Checkpoint of a file of the folder. Raises: CheckpointError."""
+        return self.shards.read(path) if self.shards else read_checkpoint(path)
+
     def write(self, path: str | PathLike, content: Any) -> Any:
         """Replace a file of the folder. Returns: whether it succeeded. Raises: NotSaved."""
         return self._try(lambda: write_atomically(path, content), path)
@@ -129,6 +134,8 @@ class RunSaver:
             "history_sha256": self.history.sha256,
             "identity": self.identity,
         }
+        if self.shards:
+            return self.shards.content(training)
         return to_bytes(self.model, self.optimizer, training, self.average)
 
     def _try(self, write, path):

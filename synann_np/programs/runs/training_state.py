@@ -27,15 +27,17 @@ def training_state(checkpoint: Any) -> Any:
     return state
 
 
-def check_best(path: str | PathLike, best_epoch: Any) -> Any:
+def check_best(path: str | PathLike, best_epoch: Any, mapped: bool = False) -> Any:
     """What is wrong with the file of the best epoch so far, None if nothing is.
 
     A file of a later epoch is right: the run was killed between two saves, and will come to that epoch again.
+
+    Arguments: mapped: see read_checkpoint.
     """
     if not best_epoch:
         return None
     try:
-        found = training_state(read_checkpoint(path))["best_epoch"]
+        found = training_state(read_checkpoint(path, mapped))["best_epoch"]
     except CheckpointError as error:
         return str(error)
     return None if found >= best_epoch else f"{path}: of epoch {found}, but the best was epoch {best_epoch}"
