@@ -11,6 +11,11 @@ from .communicator import check
 from .tree import TreeCommunicator
 
 
+FORWARDED = (
+    0.2  # seconds in which mpiexec forwards what a rank has printed: it may drop the rest when ranks are aborted
+)
+
+
 class Mpi(TreeCommunicator):
     """The ranks that mpiexec or srun started. Arrays are NumPy's.
 
@@ -81,5 +86,6 @@ class Mpi(TreeCommunicator):
             return code
         sys.stdout.flush()
         sys.stderr.flush()
+        time.sleep(FORWARDED)
         self.comm.Abort(code)
         return code
