@@ -10,10 +10,7 @@ from ..backend import Array
 from .communicator import check
 from .tree import TreeCommunicator
 
-
-FORWARDED = (
-    0.2  # seconds in which mpiexec forwards what a rank has printed: it may drop the rest when ranks are aborted
-)
+FORWARDED = 0.2  # seconds: mpiexec may drop what a rank has printed just before it aborts all
 
 
 class Mpi(TreeCommunicator):
