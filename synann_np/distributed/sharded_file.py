@@ -10,7 +10,8 @@ import numpy as np
 
 from ..backend import array_module
 from ..storage.atomic_file import write_atomically
-from ..storage.checkpoint import CheckpointError, arrays_of, metadata, read_checkpoint
+from ..storage.checkpoint import CheckpointError, read_checkpoint
+from ..storage.checkpoint_parts import arrays_of, metadata
 from ..storage.model_config import describe
 from .file_layout import as_one_process, header, is_sharded, sharded_names, whole_shapes
 

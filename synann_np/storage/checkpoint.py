@@ -22,13 +22,11 @@ from ..backend import BackendLike, get_backend
 from ..sequential import Sequential
 from ..version import __version__
 from .atomic_file import write_atomically
+from .checkpoint_parts import FORMAT, FORMAT_VERSION, OPTIMIZER, WEIGHTS, arrays_of, metadata
 from .model_builder import build, build_without_memory, most_parts
 from .safetensors_file import CheckpointError, encode, in_one_line, read
 from .save_proof import proved_description
 
-FORMAT = "synann_np"
-FORMAT_VERSION = 1
-OPTIMIZER, WEIGHTS = "optimizer.", "weights."  # beginnings of the names of tensors that are not the model's
 OTHER_FILE = "choose another file, or train the model again"
 
 
@@ -84,34 +82,6 @@ def to_bytes(model: Any, optimizer: Any = None, training: Any = None, average: A
     tensors = {name: model.backend.to_host(a) for name, a in arrays_of(model, optimizer, average).items()}
     texts["sha256"] = _checksum(tensors, texts)
     return encode(tensors, texts)
-
-
-def metadata(config: Any, optimizer: Any = None, training: Any = None, average: Any = None) -> dict[str, str]:
-    """The texts of a file, dict str -> str, without the checksum. config: of the model, see model_config."""
-    texts = {
-        "format": FORMAT,
-        "format_version": str(FORMAT_VERSION),
-        "package_version": __version__,
-        "model": _to_json(config),
-    }
-    if average is not None:
-        texts["average"] = _to_json({"updates": average.updates})
-    if optimizer is not None:
-        numbers = {key: value for key, value in vars(optimizer).items() if not isinstance(value, dict)}
-        texts["optimizer"] = _to_json({"class": type(optimizer).__name__, "numbers": numbers})
-    if training is not None:
-        texts["training"] = _to_json(training)
-    return texts
-
-
-def arrays_of(model: Any, optimizer: Any = None, average: Any = None) -> dict[str, Any]:
-    """What a file holds, dict name in the file -> the array itself, on its backend."""
-    arrays = model.params | model.buffers
-    if average is not None:
-        arrays = average.arrays | {f"{WEIGHTS}{name}": a for name, a in arrays.items()}
-    if optimizer is not None:
-        arrays = arrays | {f"{OPTIMIZER}{key}.{name}": a for key, name, a in _optimizer_arrays(optimizer)}
-    return arrays
 
 
 def load(path: str | PathLike, backend: BackendLike = "numpy") -> Sequential:
@@ -178,12 +148,6 @@ def _take_out(tensors, prefix):
     return {name.removeprefix(prefix): tensors.pop(name) for name in names}
 
 
-def _optimizer_arrays(optimizer):
-    for key, value in vars(optimizer).items():
-        if isinstance(value, dict):
-            yield from ((key, name, a) for name, a in value.items())
-
-
 def _checksum(tensors, texts):
     """sha256 over every text but the checksum itself, and names, dtypes, shapes and bytes of all arrays."""
     index = [[name, a.dtype.str, list(a.shape)] for name, a in sorted(tensors.items())]
@@ -191,16 +155,6 @@ def _checksum(tensors, texts):
     for _, a in sorted(tensors.items()):
         digest.update(np.ascontiguousarray(a))  # row-major, whatever the memory order
     return digest.hexdigest()
-
-
-def _to_json(value):
-    return json.dumps(value, sort_keys=True, default=_plain_number)
-
-
-def _plain_number(value):
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"cannot save {value!r:.80}: expected numbers, words, lists and dicts")
 
 
 def _check_arrays(state, expected, path):

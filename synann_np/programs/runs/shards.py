@@ -9,7 +9,8 @@ import numpy as np
 
 from ...distributed.file_layout import as_one_process, is_sharded, sharded_names, whole_shapes
 from ...distributed.sharded_file import ShardedContent, gathered_piece, own_part, pieces, spread
-from ...storage.checkpoint import OPTIMIZER, WEIGHTS, Checkpoint, arrays_of, metadata, read_checkpoint
+from ...storage.checkpoint import Checkpoint, read_checkpoint
+from ...storage.checkpoint_parts import OPTIMIZER, WEIGHTS, arrays_of, metadata
 from ...storage.model_config import describe
 from ...train import NonFiniteLoss, evaluate
 
