@@ -222,6 +222,7 @@ def grounds():
         "lines": np.where(y % 30 < 2, 0.65, 0.9),
         "dark lines": np.where(y % 30 < 2, 0.4, 0.9),
         "squared paper": np.where((y % 20 < 1) | (x % 20 < 1), 0.65, 0.9),
+        "lines as dark as the ink": np.where(y % 30 < 2, 0.25, 0.9),
         "frame": np.where((square > 78) & (square < 82), 0.25, 0.9),
         "circle drawn around": np.where(abs(np.hypot(x - 120, y - 120) - 100) < 2, 0.25, 0.9),
         "table at the left": np.where(x < 35, 0.15, 0.9),
@@ -238,6 +239,29 @@ def test_what_else_is_on_the_paper_makes_no_difference(digits, name, negative):
     for digit in digits[1:4]:
         clean, seen = (to_mnist(1 - g if negative else g) for g in (sheet(digit), sheet(digit, ground=ground)))
         assert nearest(seen, clean) > 0.85  # edges of strokes are cut a little closer
+
+
+@pytest.mark.parametrize(("angle", "dark"), [(5, 0.4), (20, 0.4), (20, 0.65), (45, 0.65)])
+def test_squared_paper_at_an_angle_makes_no_difference_as_long_as_its_lines_are_paler_than_the_ink(
+    digits, rng, angle, dark
+):
+    for digit in digits[1:5]:
+        seen = to_mnist(sheet(digit, ground=squared(angle, dark)) + rng.normal(0, 0.01, (240, 240)))
+        assert nearest(seen, to_mnist(sheet(digit))) > 0.85
+
+
+@pytest.mark.parametrize("angle", [2, 20, 45])
+def test_squared_paper_at_an_angle_with_lines_as_dark_as_the_ink_is_refused_with_the_cause(digits, rng, angle):
+    for digit in digits[1:5]:
+        with pytest.raises(PhotoError, match="from edge to edge, as lines of the paper do"):
+            to_mnist(sheet(digit, ground=squared(angle, 0.25, width=2)) + rng.normal(0, 0.01, (240, 240)))
+
+
+def squared(angle, dark, width=1, step=20):
+    y, x = np.mgrid[:240, :240]
+    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    across = [abs((a + step / 2) % step - step / 2) for a in (x * cosine + y * sine, y * cosine - x * sine)]
+    return 0.9 - (0.9 - dark) * np.clip(width / 2 + 0.5 - np.minimum(*across), 0, 1)
 
 
 @pytest.mark.parametrize("margin", [0, 0.05, 0.2])

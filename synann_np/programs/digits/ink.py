@@ -14,6 +14,7 @@ THICKEST = 0.27  # of the longer side: a stroke of a digit that fills the pictur
 NEAR = 0.08  # of the longer side: so near to an edge a soft stroke begins
 LEAST_INK = 0.15  # of the picture, where a digit fills it: lines of a sheet cover less
 MOST_PIECES = 12  # of the paper around and within such a digit
+MOST_STROKES = 5  # that a row or column of it crosses: lines of squared paper are more
 LINE = 1 / 32  # of the longer side: the thickest line of the paper
 LINES = "no digit found: the ink runs from edge to edge, as lines of the paper do, or a digit that was cut off"
 
@@ -107,12 +108,19 @@ def _is_cut_out(mask):
     without_lines = _without_lines(mask)
     if mask.mean() < LEAST_INK or not without_lines.any() or holds_a_window(mask, THICKEST):
         return False
+    if max(_strokes_across(mask), _strokes_across(mask.T)) > MOST_STROKES:
+        return False
     parts = components(without_lines)
     return (
         parts[0].sides_touched(mask.shape, NEAR * max(mask.shape)) == 4
         and parts[0].area > 0.9 * without_lines.sum()
         and sum(part.area > 1e-3 * mask.size for part in components(~mask)) <= MOST_PIECES
     )
+
+
+def _strokes_across(mask):
+    """How many strokes a row of the picture crosses: the median over the rows."""
+    return np.median((np.diff(np.pad(mask, ((0, 0), (1, 0))).astype("int8"), axis=1) == 1).sum(axis=1))
 
 
 def _in_one_piece(mask):
