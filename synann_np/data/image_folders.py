@@ -10,6 +10,7 @@ import numpy as np
 
 from ..storage.regular_file import regular_file
 from .data_error import DataError
+from .idx_files import has_idx_files
 from .limits import check_expansion
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
@@ -58,6 +59,8 @@ def load_image_folders(directory: Path) -> tuple[np.ndarray, np.ndarray, np.ndar
 def class_names(directory: str | os.PathLike) -> list[str] | None:
     """The names of the classes, in the order of their numbers; None unless the data set is folders of pictures."""
     directory = Path(directory)
+    if has_idx_files(directory) or any(directory.glob("[!.]*.npz")):
+        return None  # load_dataset reads those, whatever pictures there are, such as curves of runs
     top = directory / "train" if (directory / "train").is_dir() else directory
     names = [folder.name for folder in _folders(top) if _pictures(folder)]
     return names or None

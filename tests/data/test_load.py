@@ -291,3 +291,12 @@ def test_a_folder_without_data_is_refused_with_what_is_looked_for(tmp_path):
         load_dataset(tmp_path)
     with refused(tmp_path / "z.npz", "No such file"):
         load_dataset(tmp_path / "z.npz")
+
+
+def test_pictures_beside_a_data_set_in_files_name_no_classes(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "curves.png").write_bytes(b"")
+    for split in ("train", "t10k"):
+        write_idx(tmp_path / f"{split}-images-idx3-ubyte", np.zeros((2, 28, 28), "uint8"))
+        write_idx(tmp_path / f"{split}-labels-idx1-ubyte", np.arange(2, dtype="uint8"))
+    assert class_names(tmp_path) is None

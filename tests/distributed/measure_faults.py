@@ -111,7 +111,8 @@ def interrupted(options, folder):
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        options = small_run(folder)
+        (folder / "data").mkdir()
+        options = small_run(folder / "data")
         whole = started(0, SCRIPT, *options, "--out", folder / "whole")
         assert whole.returncode == 0, whole.stderr
         print("| what | exit code | seconds | message | |\n|---|---|---|---|---|")
