@@ -370,7 +370,7 @@ def arguments(**changes):
         (lambda tensors, texts: texts.update(model="{"), "Expecting"),
         (lambda tensors, texts: texts.update(model="[]"), "not a JSON object"),
         (lambda tensors, texts: texts.update(model="{}"), "damaged"),
-        (lambda tensors, texts: texts.update(model="[" * 100_000), "recursion"),
+        (lambda tensors, texts: texts.update(model="[" * 100_000), "recursion|overflow"),
         (lambda tensors, texts: texts.update(training="3"), "not a JSON object"),
         (lambda tensors, texts: tensors.pop("fc.bias"), "'fc.bias' missing"),
         (lambda tensors, texts: tensors.update(more=np.zeros(1)), "'more' unknown"),

@@ -179,6 +179,18 @@ def test_a_tensor_of_pytorch_is_taken_without_a_copy():
     assert np.array_equal(predict(table_model(), tensor), predict(table_model(), X))
 
 
+@pytest.mark.filterwarnings("ignore")  # JAX's own
+def test_an_array_of_jax_is_taken_without_a_copy():
+    jnp = pytest.importorskip("jax.numpy", reason="JAX is not installed")
+    x, labels = jnp.asarray(X.astype("float32")), jnp.asarray(LABELS)
+    assert as_numbers(x, "x").ctypes.data == x.unsafe_buffer_pointer()
+    model = table_model()
+    list(fit(model, SGD(0.1), (x, labels), None, 1))
+    assert np.array_equal(predict(model, x), predict(model, np.asarray(x)))
+    with pytest.raises(TypeError, match=r"pass numpy\.asarray\(x\)"):
+        as_numbers(x.astype("bfloat16"), "x")
+
+
 def test_a_missing_or_misplaced_channel_axis_is_named(rng):
     model = SynaNN(in_shape=(3, 16, 16))
     with pytest.raises(ValueError, match=r"channels come second, use x\.transpose\(0, 3, 1, 2\)"):

@@ -11,7 +11,7 @@ def test_the_code_of_the_page_runs(capsys):
     names = {}
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), names)
-    assert len(capsys.readouterr().out.splitlines()) == 5
+    assert len(capsys.readouterr().out.splitlines()) == 6
     assert (names["predicted"] == names["labels_test"]).mean() > 0.7
     assert names["probabilities"].shape == (100, 2)
     assert names["stopping"].epoch > 0

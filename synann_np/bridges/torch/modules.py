@@ -39,7 +39,7 @@ class SynapseGraph(nn.Module):
 
     Raises: ValueError for another parametrisation; forward: ValueError for shapes that do not fit; TypeError for
     float16, bfloat16, and x of another dtype than the parameters (torch.autocast computes in float32); RuntimeError
-    for a second derivative.
+    for a second derivative and inside a transform of torch.func.
     """
 
     def __init__(
@@ -80,6 +80,11 @@ class SynapseGraph(nn.Module):
         n, m = self.features, self.inhibitors
         if x.ndim == 0 or x.shape[-1] != n or v.shape != (*x.shape[:-1], m):
             raise ValueError(f"{self}: expected x (..., {n}) and v (..., {m}), got {tuple(x.shape)}, {tuple(v.shape)}")
+        if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+            raise RuntimeError(
+                f"{self}: torch.func transforms (grad, vmap, jvp, jacrev) are not supported: use torch.autograd.grad, "
+                "or write the synapse in PyTorch: alpha * x * torch.prod(1 - beta * v[..., None, :], -1)"
+            )
         y, _, _ = synapse_graph(x.reshape(-1, n), v.reshape(-1, m), *self.coefficients())
         return y.reshape(x.shape)
 
