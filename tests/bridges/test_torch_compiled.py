@@ -15,7 +15,6 @@ from torch import nn
 
 from synann_np.bridges.torch import Synapse, SynapseGraph
 
-
 slow = pytest.mark.skipif(not os.environ.get("SYNANN_TEST_SLOW"), reason="takes minutes; SYNANN_TEST_SLOW=1 runs it")
 
 
