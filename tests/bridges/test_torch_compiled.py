@@ -91,6 +91,7 @@ TRANSFORMS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # jvp uses it
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_transforms_that_are_not_supported_say_so(transform):
     graph = SynapseGraph(3, 3)
