@@ -22,7 +22,7 @@ def clip(grads: dict[str, Array], max_norm: float, sharded: Any, total: Any) -> 
     xp, squares = array_module(next(iter(grads.values()))), []
     for name, g in grads.items():
         parts = [g[b] for b in sharded[name].own_blocks] if name in sharded else [g]
-        found = tree_sum([xp.square(part).sum(dtype="float64").reshape(1) for part in parts])
+        found = tree_sum([xp.square(part, dtype="float64").sum().reshape(1) for part in parts])
         squares.append(total(found) if name in sharded else found)
     norm = xp.sqrt(sum(squares))[0]
     factor = xp.minimum(max_norm / (norm + 1e-6), 1.0)

@@ -1,6 +1,7 @@
 """A synapse whose units are divided among ranks: the layer of one process, with the same bits on any number of them."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from distributed.thread_ranks import on_ranks
 from synann_np import fast, load
 from synann_np.data import batches, load_mnist
 from synann_np.distributed import DataParallel, Serial, ShardedSynapse, load_sharded, save_sharded
+from synann_np.distributed.clipping import clip
 from synann_np.layers import Synapse
 from synann_np.models import SynaMLP
 from synann_np.optim import SGD
@@ -156,3 +158,10 @@ def test_units_and_ranks_that_do_not_fit_the_blocks_are_refused():
         ShardedSynapse(16, comm=Serial())
     with pytest.raises(ValueError, match="ranks the blocks"):
         on_ranks(4, lambda comm: ShardedSynapse(16, comm=comm, blocks=2, rng=np.random.default_rng(1)))
+
+
+def test_clipping_does_not_overflow_where_squares_of_float32_would():
+    grads = {"beta": np.full((2, 3), 1e30, "float32"), "bias": np.ones(2, "float32")}
+    clipped, norm = clip(grads, 1.0, {"beta": SimpleNamespace(own_blocks=[slice(0, 1), slice(1, 2)])}, lambda a: a)
+    assert np.isclose(norm, 1e30 * 6**0.5)
+    assert np.allclose(clipped["beta"], 1 / 6**0.5)
