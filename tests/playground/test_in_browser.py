@@ -199,6 +199,21 @@ def test_everything_can_be_done_with_the_keyboard(open_page):
     assert {"network", "draw", "clear", "train", "rate", "mistake", "gradient-map", "surface", "flip-step"} <= reached
 
 
+def test_a_late_answer_does_not_choose_the_class_of_the_next_picture(open_page):
+    page = open_page()
+    page.wait_for_selector("#ways dd")
+    held = []
+    page.route("**/api/shares*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/api/shares*"):
+        page.click("#next-image")  # a two
+    with page.expect_response("**/api/test-image*"):
+        page.click("#next-image")  # a one
+    page.wait_for_timeout(200)
+    held[0].continue_()
+    page.wait_for_function("document.getElementById('explained-note').textContent.startsWith('test image 2,')")
+    assert page.inner_text("#class-title") == "Why 1?"
+
+
 def test_a_gradient_is_shown_four_ways_that_agree(open_page):
     page = open_page()
     page.wait_for_selector("#ways dd")

@@ -73,10 +73,11 @@ const explain = latestOnly(async () => {
   const shown = picture;
   try {
     const shares = await ask("shares", { pixels: shown.pixels, ...chosen });
+    if (picture !== shown) return; // another picture was chosen meanwhile, and comes next
     if (shares.reason) showNothing(shares.reason, shown);
     else show(shares, shown);
   } catch (error) {
-    showNothing(error.message, shown);
+    if (picture === shown) showNothing(error.message, shown);
   }
   await showGradient(shown);
 });
