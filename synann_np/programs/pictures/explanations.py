@@ -26,9 +26,11 @@ def draw_shares(image: np.ndarray, shares: Any, path: str | PathLike, title: str
 
     k = int(shares.logits[row].argmax())
     figure = Figure(figsize=(12, 7.2), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.15, h_pad=0.15)
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=0.15, h_pad=0.15)
     figure.suptitle(drawable(title), parse_math=False)
-    panels = figure.subplot_mosaic([["image", "scores", "scores", "sum", "sum"], ["units"] * 3 + ["channels"] * 2])
+    places: Any = [["image", "scores", "scores", "sum", "sum"], ["units"] * 3 + ["channels"] * 2]
+    panels = figure.subplot_mosaic(places)
     panels["image"].imshow(image, cmap="gray")
     panels["image"].set_axis_off()
     panels["image"].set_title("input")

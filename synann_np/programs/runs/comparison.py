@@ -54,7 +54,7 @@ def read_run(folder: Path) -> Run:
 
 def group(runs: Any) -> list[Any]:
     """Lists of runs that differ only in the seed and the place, in the order of their first run."""
-    groups = {}
+    groups: dict[Any, list[Run]] = {}
     for run in runs:
         settings = {key: value for key, value in run.settings.items() if key not in OF_THE_PLACE}
         groups.setdefault(json.dumps(settings, sort_keys=True), []).append(run)
