@@ -139,7 +139,7 @@ def test_a_bare_machine_without_the_packages_of_a_developer_runs_it(machine, tmp
     )  # fmt: skip
     assert seen.stdout.split() == []
     out = tmp_path / "results"
-    parts = ("device", "onestep", "quick", "epoch", "memory")
+    parts = ("device", "onestep", "recipes", "quick", "epoch", "memory")
     process = machine.start("--out", out, "--seconds", "240", "--only", *parts)
     try:
         printed = process.communicate(timeout=250)[0]
@@ -148,7 +148,7 @@ def test_a_bare_machine_without_the_packages_of_a_developer_runs_it(machine, tmp
     found = {name: state["result"] for name, state in results_in(out)["parts"].items()}
     log = (out / "log.txt").read_text(encoding="utf-8")
     assert list(found) == list(parts)
-    assert found["onestep"] == found["quick"] == found["epoch"] == "passed", log
+    assert found["onestep"] == found["recipes"] == found["quick"] == found["epoch"] == "passed", log
     for name, tool in (("device", "nvidia-smi"), ("memory", "compute-sanitizer")):
         assert found[name] == f"not run: {tool} was not found" or shutil.which(tool)
     assert process.returncode == (0 if not any(result.startswith("failed") for result in found.values()) else 1)
@@ -159,6 +159,10 @@ def test_a_bare_machine_without_the_packages_of_a_developer_runs_it(machine, tmp
     assert all("torch" in failure for failure in measured["failures"])
     assert len(results_in(out)["training"]["quick"]["epochs"]) == 3
     assert re.search(r"^\| quick \| \d\.\d+ \| 3 \|", (out / "summary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^ *\| ([\w, ]+) \| \d+ \| \d+ \| (\S+) \|$", log, re.MULTILINE)
+    assert len(rows) == 6
+    assert all(float(difference) < 1e-4 for _, difference in rows)
+    assert "No CUDA graph" not in log
     assert files_in(out) == ["epoch/gpu.json", "log.txt", "results.json", "summary.md"]
     assert "quick: passed\n" in printed
 

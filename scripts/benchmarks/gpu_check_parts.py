@@ -66,6 +66,7 @@ PARTS = (
     Part("onestep", 90, (*_PYTEST, "tests/test_gpu_fast.py", "-k", "one_step"), "one step by the kernels"),
     _train("seed", 60, "seed", recorded="synann-seed5"),
     _bench("step", 150, 5),
+    Part("recipes", 90, (sys.executable, "-m", "benchmarks.gpu_recipes"), "a step of every recipe", lines=8),
     Part("ncu", 60, (*_NCU, *_STEPS), "counters of the kernels", lines=200),
     Part("race", 60, (*_SANITIZER, "--tool", "racecheck", *_STEPS), "races in shared memory"),
     Part("fast", 120, (*_PYTEST, "tests/test_gpu_fast.py"), "tests of the kernels"),

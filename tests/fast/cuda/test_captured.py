@@ -5,6 +5,7 @@ those of a faked device. What a graph frees may be overwritten by whoever is nex
 """
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import strict_device
 from cuda_emulator import require
 from fast.cuda.captured_device import captured_device
+from fast.cuda.launches import launches
 from synann_np.backend import get_backend
 from synann_np.data.augment import Augment
 from synann_np.fast.cuda.captured.model import CapturedModel
@@ -116,6 +118,13 @@ def test_a_run_of_every_recipe_by_captured_steps_equals_the_plain_run(monkeypatc
     assert programs == (4 if args.augment != "none" else 2)
     assert device.cuda.replays == steps - programs
     assert device.cuda.allocations_in_captures == 0
+
+
+@pytest.mark.parametrize("recipe", ["seed, average of the weights", "mlp", "tanh_rnn"])
+def test_launches_a_step_are_those_of_the_page(monkeypatch, recipe):
+    page = (Path(__file__).parents[3] / "docs" / "gpu.md").read_text(encoding="utf-8")
+    plain, captured = launches(recipe, monkeypatch.setattr)
+    assert f"| {recipe} | {plain} | {captured} |" in page
 
 
 TOOLS = {
