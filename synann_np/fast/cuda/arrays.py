@@ -109,6 +109,29 @@ ARRAYS = {
     "synapse.dv": ("real", ("N", "J")),
     "synapse.dalpha": ("real", ("I",)),
     "synapse.dbeta": ("real", ("I", "J")),
+    # of convolution and pooling, batch innermost: images of H × W pixels, outputs of OH × OW
+    "pixels.dcols": ("real", ("C", "KH", "KW", "OH", "OW", "N")),
+    "pixels.x": ("real", ("C", "H", "W", "N")),
+    "pixels.dx": ("real", ("C", "H", "W", "N")),
+    "pixels.y": ("real", ("C", "OH", "OW", "N")),
+    "pixels.dy": ("real", ("C", "OH", "OW", "N")),
+    "pixels.winner": ("uint8", ("C", "OH", "OW", "N")),
+    # of batch-norm: C channels of M elements
+    **{f"norm.{name}": ("real", ("CM",)) for name in ("x", "x_hat", "y", "dy", "dx")},
+    **{
+        f"norm.{name}": ("real", ("C",))
+        for name in ("weight", "bias", "running_mean", "running_var", "s", "dweight", "dbias")
+    },
+    "norm.constants": ("real", (3,)),  # eps, momentum, M / (M − 1)
+    # of the recurrent synapse layer: T steps, I units
+    **{
+        f"rnn.{name}": ("real", ("T", "N", "I"))
+        for name in ("e", "h", "product", "dy", "t", "t_zero", "v", "de", "dalpha", "dg")
+    },
+    "rnn.zeros": ("uint8", ("T", "N", "I")),
+    "rnn.alpha": ("real", ("I",)),
+    "rnn.g": ("real", ("I",)),  # leaking rates
+    "rnn.beta": ("real", ("I", "I")),
     # of the update of any network: P parameters, S parameters and buffers; see captured/update.py
     "update.grads": ("real", ("P",)),
     "update.norms": ("real", ("H", 2)),  # largest |g| of a part of the gradients, Σ (g / its power of two)²

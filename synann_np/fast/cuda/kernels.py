@@ -49,12 +49,8 @@ def _words(text):
     return tuple(text.split())
 
 
-def _synapse(text):
-    return tuple(f"synapse.{name}" for name in text.split())
-
-
-def _update(text):
-    return tuple(f"update.{name}" for name in text.split())
+def _of(prefix, text):
+    return tuple(f"{prefix}.{name}" for name in text.split())
 
 
 def _tiles(size, tile):
@@ -110,39 +106,84 @@ KERNELS = {
         256,
     ),
     "synapse_forward": Kernel(
-        _synapse("x v alpha beta"),
-        _synapse("product zeros y"),
+        _of("synapse", "x v alpha beta"),
+        _of("synapse", "product zeros y"),
         _words("N I J"),
         lambda s: (_tiles(s["I"], 64), _tiles(s["N"], 32)),
         128,
     ),
     "synapse_backward_t": Kernel(
-        _synapse("x alpha product zeros dy"),
-        _synapse("t t_zero dx dalpha"),
+        _of("synapse", "x alpha product zeros dy"),
+        _of("synapse", "t t_zero dx dalpha"),
         _words("N I"),
         lambda s: (_tiles(s["I"], 32), 1),
         256,
     ),
     "synapse_backward_beta": Kernel(
-        _synapse("v beta t t_zero"),
-        _synapse("dbeta"),
+        _of("synapse", "v beta t t_zero"),
+        _of("synapse", "dbeta"),
         _words("N I J"),
         lambda s: (_tiles(s["J"], 64), _tiles(s["I"], 32)),
         128,
     ),
     "synapse_backward_v": Kernel(
-        _synapse("v beta t t_zero"),
-        _synapse("dv"),
+        _of("synapse", "v beta t t_zero"),
+        _of("synapse", "dv"),
         _words("N I J"),
         lambda s: (_tiles(s["J"], 64), _tiles(s["N"], 32)),
         128,
     ),
-    "gradient_norm": Kernel(_update("grads"), _update("norms"), _words("P H"), lambda s: (s["H"], 1), 256),
+    "gradient_norm": Kernel(_of("update", "grads"), _of("update", "norms"), _words("P H"), lambda s: (s["H"], 1), 256),
     "update": Kernel(
-        _update("grads norms numbers is_matrix"),
-        _update("values first second average"),
+        _of("update", "grads norms numbers is_matrix"),
+        _of("update", "values first second average"),
         _words("P S H rules"),
         lambda s: (_tiles(s["S"], 256), 1),
+        256,
+    ),
+    "columns_to_pixels": Kernel(
+        _of("pixels", "dcols"),
+        _of("pixels", "dx"),
+        _words("C H W N OH OW KH KW SH SW DH DW top left"),
+        lambda s: (_tiles(s["C"] * s["H"] * s["W"] * s["N"], 256), 1),
+        256,
+    ),
+    "pool_forward": Kernel(
+        _of("pixels", "x"),
+        _of("pixels", "y winner"),
+        _words("C H W N OH OW KH KW"),
+        lambda s: (_tiles(s["C"] * s["OH"] * s["OW"] * s["N"], 256), 1),
+        256,
+    ),
+    "pool_backward": Kernel(
+        _of("pixels", "winner dy"),
+        _of("pixels", "dx"),
+        _words("C H W N OH OW KH KW"),
+        lambda s: (_tiles(s["C"] * s["H"] * s["W"] * s["N"], 256), 1),
+        256,
+    ),
+    "batch_norm_forward": Kernel(
+        _of("norm", "x weight bias constants"),
+        _of("norm", "running_mean running_var x_hat s y"),
+        _words("C M stride_c stride_m relu"),
+        lambda s: (s["C"], 1),
+        256,
+    ),
+    "batch_norm_backward": Kernel(
+        _of("norm", "dy x_hat s weight y"),
+        _of("norm", "dx dweight dbias"),
+        _words("C M stride_c stride_m relu"),
+        lambda s: (s["C"], 1),
+        256,
+    ),
+    "rnn_forward": Kernel(
+        _of("rnn", "e alpha g beta"), _of("rnn", "h product zeros"), _words("T N I"), lambda s: (s["N"], 1), 256
+    ),
+    "rnn_backward": Kernel(
+        _of("rnn", "dy e alpha g beta h product zeros"),
+        _of("rnn", "t t_zero v de dalpha dg"),
+        _words("T N I cut"),
+        lambda s: (s["N"], 1),
         256,
     ),
 }

@@ -7,6 +7,9 @@ from .kernels import KERNELS
 from .source import source
 
 
+MAY_BE_0 = ("offset", "rules", "top", "left", "relu", "cut")
+
+
 class Launcher:
     """Binds kernels to arrays. A subclass says how arrays look (array_type) and how a kernel is started (_start).
 
@@ -47,7 +50,7 @@ class Launcher:
         for name in entry.arrays:
             self._check(kernel, name, arrays[name], shape_of(name, sizes))
         for name in entry.sizes:
-            if not 0 <= sizes[name] < 2**31 or (sizes[name] == 0 and name not in ("offset", "rules")):
+            if not 0 <= sizes[name] < 2**31 or (sizes[name] == 0 and name not in MAY_BE_0):
                 raise ValueError(f"{kernel}: size {name} = {sizes[name]}, expected a positive int32")
         if kernel == "train_head" and sizes["N"] < 2:
             raise ValueError("train_head: batch-norm in training needs more than one row")

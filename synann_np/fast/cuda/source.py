@@ -17,6 +17,9 @@ FILES = (
     "train_update.cu",
     "synapse_layer.cu",
     "update.cu",
+    "pixels.cu",
+    "batch_norm.cu",
+    "synapse_rnn.cu",
 )
 
 

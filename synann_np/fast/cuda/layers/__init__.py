@@ -1,0 +1,1 @@
+"""Layers of the engine, computed by CUDA kernels: the same parameters, numbers and gradients."""
