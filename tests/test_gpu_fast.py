@@ -72,7 +72,9 @@ def assert_close(results, expected, bound):
 def trained(backend, launcher=None, steps=104, seed=5):
     """Records of each of so many steps, and the final state. With a launcher: by the kernels, captured as graphs."""
     model, optimizer = SynaNN(seed, backend=backend), SGD(0.012, momentum=0.5)
-    fast = model if launcher is None else CudaModel(model, launcher, pytest.fail)  # it announces what is not fast
+    fast = (
+        model if launcher is None else CudaModel(list(model.layers.items()), model, launcher, pytest.fail)
+    )  # it announces what is not fast
     options = {"batch_size": 16, "test_batch_size": 50, "log_interval": 1, "seed": seed}
     run = fit(fast, optimizer, stripes(200, 0), stripes(50, 1), 99, **options)
     records = list(itertools.takewhile(lambda record: record.step < steps, run))
@@ -175,7 +177,7 @@ def test_evaluation_by_the_kernels_agrees_with_the_plain_model(device):
     model = SynaNN(backend=device.backend)
     images, labels = stripes(333, 4)
     test_set = device.backend.asarray(images), device.backend.asarray(labels, dtype="int64")
-    loss, correct = CudaModel(model, device.launcher()).evaluate(*test_set)
+    loss, correct = CudaModel(list(model.layers.items()), model, device.launcher()).evaluate(*test_set)
     log_probs, _ = SynaNN().forward(((images / 255 - 0.1307) / 0.3081)[:, None].astype("float32"))
     assert loss == pytest.approx(-log_probs[np.arange(333), labels].mean(), rel=1e-5)
     assert correct == (log_probs.argmax(axis=1) == labels).sum()

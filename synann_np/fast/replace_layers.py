@@ -32,7 +32,7 @@ def compile(model, threads=None, input_gradient=True):
     `model` is not changed, and neither is the process: see `tune_process`.
 
     Arguments:
-        model: Sequential. On a GPU, cuda/compile.py decides, and the other arguments are ignored.
+        model: Sequential. On a GPU, cuda/compile.py decides, and `threads` is ignored.
         threads: used by the replaced layers; None takes usable_cores().
         input_gradient: False if the gradient of the model's input is not needed, as in training: backward then may
             return None for it.
@@ -46,7 +46,7 @@ def compile(model, threads=None, input_gradient=True):
     if os.environ.get("SYNANN_FAST") == "0":
         return model
     if model.backend.name != "numpy":
-        return compile_for_cuda(model)
+        return compile_for_cuda(model, input_gradient=input_gradient)
     if working_compiler() is None:
         return model
     if isinstance(model, Compiled):

@@ -4,22 +4,21 @@ from operator import matmul
 
 import numpy as np
 
-from ...layers import Synapse
 from .announcement import print_to_stderr
 from .captured.cublas import Cublas
 from .captured.model import CapturedModel
 from .launcher import CupyLauncher
+from .layers.twins import with_twins
 from .model import CudaModel
 from .pattern import is_synann
-from .synapse import CudaSynapse
 
 
-def compile_for_cuda(model, launcher=None, announce=print_to_stderr, product=None):
+def compile_for_cuda(model, launcher=None, announce=print_to_stderr, product=None, input_gradient=True):
     """A model that computes what `model` computes, with kernels where there are any for it.
 
-    SynaNN as published becomes a CudaModel, whose training step is four launches. In any other model the synapse layers
-    become CudaSynapse, which needs no memory for their factors, and a training step is one CUDA graph. The arrays of
-    the parameters are shared.
+    SynaNN as published becomes a CudaModel, whose training step is four launches. Any other model becomes a
+    CapturedModel, whose training step is one CUDA graph. Layers that have a CUDA twin are replaced (layers/twins.py);
+    the arrays of the parameters are shared.
 
     Arguments:
         model: Sequential of float32, on a GPU; any other is returned as it is.
@@ -27,6 +26,8 @@ def compile_for_cuda(model, launcher=None, announce=print_to_stderr, product=Non
         announce: function of a line: why a model on a GPU is returned as it is, if its kernels do not compile. The
             default prints on standard error.
         product: as in CapturedModel; None takes cuBLAS for the current device, `@` for tests.
+
+        input_gradient: False if the gradient of the model's input is not needed: backward may return None for it.
 
     Returns: Sequential.
     """
@@ -40,13 +41,10 @@ def compile_for_cuda(model, launcher=None, announce=print_to_stderr, product=Non
         reason = " ".join(str(error).split())
         announce(f"The plain layers compute: no CUDA kernels ({type(error).__name__}: {reason:.200})")
         return model
-    if is_synann(model):
-        return CudaModel(model, launcher, announce, (compile_for_cuda,), product or matmul)
-    layers = [
-        (name, CudaSynapse(layer, launcher) if type(layer) is Synapse else layer)
-        for name, layer in model.layers.items()
-    ]
-    return CapturedModel(layers, model, launcher, announce, (compile_for_cuda,), product or matmul)
+    again = compile_for_cuda, None, print_to_stderr, None, input_gradient
+    layers = with_twins(model, launcher, input_gradient)
+    kind = CudaModel if is_synann(model) else CapturedModel
+    return kind(layers, model, launcher, announce, again, product or matmul)
 
 
 def _working_launcher():

@@ -25,16 +25,16 @@ class CudaModel(CapturedModel):
     """SynaNN over flat arrays: the layers' parameters and running statistics become views of them, with the same
     values, so that layers, kernels, optimiser and checkpoints all see the same numbers.
 
-    forward and backward are the plain layers'. train_steps and evaluate, which `train.fit` asks for, are the kernels',
-    for SGD and a schedule; with another optimiser or other tools the plain layers' steps are captured.
+    forward and backward are the layers'. train_steps and evaluate, which `train.fit` asks for, are the kernels',
+    for SGD and a schedule; with another optimiser or other tools the layers' steps are captured.
 
     Arguments:
-        model: as is_synann tells; its layers are shared.
+        layers: of the model, or their twins, with the same arrays. model: as is_synann tells.
         launcher, announce, again, product: as in CapturedModel.
     """
 
-    def __init__(self, model, launcher, announce=print_to_stderr, again=None, product=matmul):
-        super().__init__(list(model.layers.items()), model, launcher, announce, again, product)
+    def __init__(self, layers, model, launcher, announce=print_to_stderr, again=None, product=matmul):
+        super().__init__(layers, model, launcher, announce, again, product)
         xp, dtype = model.backend.xp, launcher.dtype
         self.flat = self.capturing.flat = FlatState(self, dtype, PARAMETERS | STATISTICS)
         seeds = [self.layers[name].seed % 2**64 for name in ("conv2_drop", "fc1_drop")]
@@ -51,7 +51,7 @@ class CudaModel(CapturedModel):
     ):  # fmt: skip
         """As train.train_steps."""
         if refusal := self.refusal(optimizer, images, tools, loss, weights):
-            self.tell_once(f"Captured plain layers train, not the four kernels: {refusal}")
+            self.tell_once(f"Captured layers train, not the four kernels: {refusal}")
             self.optimizer = None  # its velocity may become another array
             return super().train_steps(
                 optimizer, images, labels, order, batch_size, step, tools, loss, weights

@@ -6,6 +6,7 @@ not what the kernels hand to each other.
 
 import numpy as np
 
+from fast.cuda.plain_layer_kernels import PlainLayerKernels
 from synann_np.data import normalise
 from synann_np.fast.cuda import KERNELS, Launcher, parameter_views
 from synann_np.fast.cuda.kernels import NUMBERS, RULES
@@ -16,7 +17,7 @@ from synann_np.optim import SGD
 from synann_np.training.clipping import clip_grad_norm
 
 
-class PlainLauncher(Launcher):
+class PlainLauncher(PlainLayerKernels, Launcher):
     """Launches through a FakeCuda, so that launches are counted and captured.
 
     Arguments: cuda: FakeCuda. array_type: of the arrays. to_numpy: function of such an array -> the NumPy array inside.

@@ -107,13 +107,20 @@ def test_a_run_of_every_recipe_by_captured_steps_equals_the_plain_run(monkeypatc
 
     lines = []
     fast, records, state, plain_records, plain_state = both_ways(device, make, train, lines.append)
-    assert_same(state, plain_state)
+    tolerance = {"rnn": 1e-9, "best": 1e-7}.get(recipe, 0)  # sums in another order, and Adam divides by small numbers
+    if (
+        recipe == "best"
+    ):  # norm2 takes norm1's bias away again: its gradient is rounding, and Adam divides it by its size
+        for name in [name for name in state if "norm1.bias" in name]:
+            assert np.abs(state.pop(name)).max() < 0.05 > np.abs(plain_state.pop(name)).max()
+    assert_same(state, plain_state, tolerance)
     if recipe == "seed":  # has kernels of its own
         return
-    assert [line.partition(":")[0] for line in lines] == ["Captured plain layers train, not the four kernels"] * (
+    assert [line.partition(":")[0] for line in lines] == ["Captured layers train, not the four kernels"] * (
         "average" in recipe
     )
-    assert records == plain_records
+    assert [r.step for r in records] == [r.step for r in plain_records]
+    np.testing.assert_allclose([r.loss for r in records], [r.loss for r in plain_records], tolerance)
     steps, programs = 6, len(fast.capturing.training.programs)
     assert programs == (4 if args.augment != "none" else 2)
     assert device.cuda.replays == steps - programs

@@ -206,7 +206,7 @@ def test_what_the_four_kernels_do_not_know_is_captured_and_said_once(device, cas
         np.testing.assert_array_equal(results[1][1][name], a, err_msg=name)
     assert device.cuda.replays == 2 * BATCHES - 2
     assert len(lines) == 1
-    assert lines[0].startswith("Captured plain layers train, not the four kernels: the CUDA kernels ")
+    assert lines[0].startswith("Captured layers train, not the four kernels: the CUDA kernels ")
 
 
 def test_an_optimiser_that_goes_from_the_kernels_to_captured_steps_and_back(device):

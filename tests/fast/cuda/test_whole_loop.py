@@ -38,7 +38,7 @@ def test_two_epochs_with_graphs_a_partial_batch_and_a_resume_equal_the_plain_mod
         for step, stop in ((0, 12), (12, 99)):
             fast = model
             if backend != "numpy":
-                fast = CudaModel(model, StrictEmulator(device.cuda, dtype), pytest.fail)
+                fast = CudaModel(list(model.layers.items()), model, StrictEmulator(device.cuda, dtype), pytest.fail)
             for record in fit(fast, optimizer, *sets, 2, step=step, finished=step // 8, **options):
                 records.append(record)
                 if record.step == stop:

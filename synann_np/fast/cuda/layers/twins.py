@@ -1,0 +1,33 @@
+"""Which layers have a CUDA twin."""
+
+from ....layers import Conv2d, MaxPool2d, ReLU, Synapse, SynapseRNN
+from ..synapse import CudaSynapse
+from .batchnorm import NORMS, CudaBatchNorm
+from .pixels import CudaConv2d, CudaMaxPool2d
+from .synapse_rnn import UNITS, CudaSynapseRNN
+
+
+def with_twins(model, launcher, input_gradient=True):
+    """The layers of a Sequential as a list of (name, layer), with twins where there are any. A relu after batch-norm
+    becomes a part of it.
+
+    Arguments: launcher: Launcher of the model's dtype. input_gradient: False if backward may return None for dx.
+    """
+    names, layers = list(model.layers), []
+    while names:
+        first, *rest = (model.layers[name] for name in names[:2])
+        twin, count = first, 1
+        if type(first) in NORMS:
+            relu = [type(layer) for layer in rest] == [ReLU]
+            twin, count = CudaBatchNorm(first, relu, launcher), 1 + relu
+        elif type(first) is Conv2d:
+            twin = CudaConv2d(first, launcher, input_gradient or bool(layers))
+        elif type(first) is MaxPool2d and CudaMaxPool2d.fits(first):
+            twin = CudaMaxPool2d(first, launcher, model.backend)
+        elif type(first) is Synapse:
+            twin = CudaSynapse(first, launcher)
+        elif type(first) is SynapseRNN and first.hidden_size <= UNITS:
+            twin = CudaSynapseRNN(first, launcher)
+        layers.append((names[0], twin))
+        names = names[count:]
+    return layers
