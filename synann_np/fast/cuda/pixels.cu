@@ -5,7 +5,7 @@
 
 // dx_c,h,w,n = Σ_ij dcols_c,i,j,h',w',n over the patches that hold the pixel: h = S h' + D i − padding, w alike. The sum
 // runs over i, then j, as the plain layer's.
-extern "C" __global__ void __launch_bounds__(PIXEL_THREADS)
+extern "C" __global__ void __launch_bounds__(PIXEL_THREADS, 4)
 columns_to_pixels(const real *__restrict__ dcols, real *dx, int C, int H, int W, int N, int OH, int OW, int KH, int KW,
                   int SH, int SW, int DH, int DW, int top, int left)
 {
