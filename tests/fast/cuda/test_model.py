@@ -139,9 +139,10 @@ def test_between_two_records_nothing_is_copied_to_the_host_or_from_it(device):
 
 def test_in_the_long_run_a_step_is_a_part_of_one_launch(device):
     _, fast = on_device(device)
-    counts = []
-    for _ in run(fast, SGD(0.05, 0.5), epochs=3, log_interval=100):
-        counts.append((device.cuda.launches, device.cuda.replays, device.cuda.captures))
+    counts, steps = [], run(fast, SGD(0.05, 0.5), epochs=3, log_interval=100)
+    checks = device.cuda.launches  # of the data, by a batch
+    for _ in steps:
+        counts.append((device.cuda.launches - checks, device.cuda.replays, device.cuda.captures))
     epochs = counts[1::2]
     # One step up to the first record, two together, one by a graph captured for it, the ten rows, the evaluation.
     assert epochs[0] == (4 + 2 * 4 + 0 + 4 + 2, 1, 1)
