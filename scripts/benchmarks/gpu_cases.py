@@ -6,6 +6,7 @@ import numpy as np
 
 STEPS = 200  # in a row, before anybody waits
 BATCHES = (100, 256, 1000)
+RECIPES = ("seed, average of the weights", "quick", "best", "mlp", "rnn", "tanh_rnn")
 SYNAPSE_BATCH = 256
 SYNAPSE_SIZES = (1024, 4096, 16384)
 

@@ -9,17 +9,13 @@ import sys
 
 import numpy as np
 
-from benchmarks.gpu_cases import STEPS
+from benchmarks.gpu_cases import RECIPES, STEPS
 from benchmarks.gpu_steps_of import TrainingSteps
 from synann_np import fast
 from synann_np.backend import get_backend
 
-RECIPES = {
+VARIANTS = {  # of recipes; the other names are recipes
     "seed, average of the weights": ["--recipe", "seed", "--ema", "0.99"],
-    "quick": ["--recipe", "quick"],
-    "best": ["--recipe", "best"],
-    "mlp": ["--recipe", "mlp"],
-    "rnn": ["--recipe", "rnn"],
     "tanh_rnn": ["--recipe", "rnn", "--model", "tanh_rnn"],
 }
 COMPARED = 5  # steps
@@ -33,7 +29,7 @@ def main(names):
     for name in names or RECIPES:
         losses, times = [], []
         for compile in (lambda model: model, fast.compile):
-            steps = TrainingSteps(backend, RECIPES[name], compile)
+            steps = TrainingSteps(backend, VARIANTS.get(name, ["--recipe", name]), compile)
             losses.append([steps.run(1) for _ in range(COMPARED)])
             times.append(steps.microseconds(STEPS))
         plain, captured = np.array(losses)
