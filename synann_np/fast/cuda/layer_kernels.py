@@ -1,0 +1,51 @@
+"""The kernels of layers of any size in the table of kernels."""
+
+from .kernel import Kernel, of, tiles, words
+
+LAYER_KERNELS = {
+    "columns_to_pixels": Kernel(
+        of("pixels", "dcols"),
+        of("pixels", "dx"),
+        words("C H W N OH OW KH KW SH SW DH DW top left"),
+        lambda s: (tiles(s["C"] * s["H"] * s["W"] * s["N"], 256), 1),
+        256,
+    ),
+    "pool_forward": Kernel(
+        of("pixels", "x"),
+        of("pixels", "y winner"),
+        words("C H W N OH OW KH KW"),
+        lambda s: (tiles(s["C"] * s["OH"] * s["OW"] * s["N"], 256), 1),
+        256,
+    ),
+    "pool_backward": Kernel(
+        of("pixels", "winner dy"),
+        of("pixels", "dx"),
+        words("C H W N OH OW KH KW"),
+        lambda s: (tiles(s["C"] * s["H"] * s["W"] * s["N"], 256), 1),
+        256,
+    ),
+    "batch_norm_forward": Kernel(
+        of("norm", "x weight bias constants"),
+        of("norm", "running_mean running_var x_hat s y"),
+        words("C M stride_c stride_m relu"),
+        lambda s: (s["C"], 1),
+        256,
+    ),
+    "batch_norm_backward": Kernel(
+        of("norm", "dy x_hat s weight y"),
+        of("norm", "dx dweight dbias"),
+        words("C M stride_c stride_m relu"),
+        lambda s: (s["C"], 1),
+        256,
+    ),
+    "rnn_forward": Kernel(
+        of("rnn", "e alpha g beta"), of("rnn", "h product zeros"), words("T N I"), lambda s: (s["N"], 1), 256
+    ),
+    "rnn_backward": Kernel(
+        of("rnn", "dy e alpha g beta h product zeros"),
+        of("rnn", "t t_zero v de dalpha dg"),
+        words("T N I cut"),
+        lambda s: (s["N"], 1),
+        256,
+    ),
+}
