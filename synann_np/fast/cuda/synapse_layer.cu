@@ -216,7 +216,7 @@ __device__ inline void sum_of_quotients(LayerMemory &m, const real *__restrict__
                 out[(int64)(first_r + r + i) * C + first_c + c + j] = sum[i][j];
 }
 
-extern "C" __global__ void __launch_bounds__(LAYER_THREADS)
+extern "C" __global__ void __launch_bounds__(LAYER_THREADS, 3)
 synapse_backward_beta(const real *__restrict__ v, const real *__restrict__ beta, const real *__restrict__ t,
                       const real *__restrict__ t_zero, real *__restrict__ dbeta, int N, int I, int J)
 {
@@ -224,7 +224,7 @@ synapse_backward_beta(const real *__restrict__ v, const real *__restrict__ beta,
     sum_of_quotients<false>(m, v, beta, t, t_zero, dbeta, I, J, N, 1, I);
 }
 
-extern "C" __global__ void __launch_bounds__(LAYER_THREADS)
+extern "C" __global__ void __launch_bounds__(LAYER_THREADS, 3)
 synapse_backward_v(const real *__restrict__ v, const real *__restrict__ beta, const real *__restrict__ t,
                    const real *__restrict__ t_zero, real *__restrict__ dv, int N, int I, int J)
 {

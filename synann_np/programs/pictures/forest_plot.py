@@ -28,7 +28,7 @@ def draw_forest(
     for label, *numbers in rows:
         if not all(0 < v < float("inf") for v in numbers):
             raise ValueError(f"draw_forest: {label!r}: expected positive finite numbers, got {numbers}")
-    figure = Figure(figsize=(9, 1.3 + 0.42 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(9, 1.6 + 0.42 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     axes.axvline(1, color="0.5", lw=1, ls="--")
     for y, (_, ratio, low, high) in enumerate(rows):
@@ -39,7 +39,7 @@ def draw_forest(
     axes.text(1.02, -0.75, "value (95 % interval)", transform=axes.get_yaxis_transform(), va="center", fontsize=9)
     axes.set_yticks(range(len(rows)), [drawable(label) for label, *_ in rows], parse_math=False)
     axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -1)  # the first row on top, the header above it
     axes.set(xscale="log", xlabel=xlabel)
     axes.set_title(drawable(title), parse_math=False)
     axes.xaxis.set_major_formatter("{x:g}")
