@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from comparison.tally import RefusedByDesign, Tally, assert_close
+from comparison.torch_tables import torch_table
 from synann_np import layers, losses
 from synann_np.sequential import Sequential
 
@@ -188,10 +189,8 @@ def compare_loss(m, loss, sample):
 def test_sample_inputs_of_pytorchs_modules_agree():
     with warnings.catch_warnings(), np.errstate(under="ignore"):
         warnings.simplefilter("ignore")  # PyTorch's own
-        from torch.testing._internal.common_modules import module_db
-
         tally = Tally()
-        for info in module_db:
+        for info in torch_table("common_modules", "module_db"):
             name = info.module_cls.__name__
             if name not in MODULES and name not in LOSSES:
                 continue

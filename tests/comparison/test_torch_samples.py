@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from comparison.tally import RefusedByDesign, Tally, assert_close
+from comparison.torch_tables import torch_table
 from synann_np import layers
 from synann_np.losses import cross_entropy, mse_loss, nll_loss
 from synann_np.optim import SGD, Adam, AdamW
@@ -255,11 +256,8 @@ def compare_optimizer(kind, options):
 def test_sample_inputs_and_optimisers_of_pytorch_agree():
     with warnings.catch_warnings(), np.errstate(under="ignore"):
         warnings.simplefilter("ignore")  # PyTorch's own
-        from torch.testing._internal.common_methods_invocations import op_db
-        from torch.testing._internal.common_optimizers import optim_db
-
         tally = Tally()
-        for op in op_db:
+        for op in torch_table("common_methods_invocations", "op_db"):
             known = op.name in LAYERS or op.name in LOSSES or op.name == "nn.functional.mse_loss"
             if op.variant_test_name or not known:
                 continue
@@ -267,7 +265,7 @@ def test_sample_inputs_and_optimisers_of_pytorch_agree():
             samples = op.sample_inputs("cpu", torch.float64, requires_grad=True)
             for number, sample in islice(enumerate(samples), None, None, EVERY.get(op.name, 1)):
                 tally.add(op.name, f"sample {number}", lambda: compare(op, sample))  # noqa: B023
-        for info in optim_db:
+        for info in torch_table("common_optimizers", "optim_db"):
             kind = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW}.get(info.optim_cls.__name__)
             for case in info.optim_inputs_func(device="cpu") if kind else ():
                 tally.add(f"optim.{kind.__name__}", case.desc, lambda: compare_optimizer(kind, case.kwargs))  # noqa: B023
