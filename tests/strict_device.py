@@ -251,11 +251,12 @@ def asnumpy(x):
     return np.array(x._device if isinstance(x, ndarray) else x)
 
 
-def _sliding_window_view(*args, **kwargs):
-    return _call(np.lib.stride_tricks.sliding_window_view, args, kwargs)
+def _as_strided(x, shape, strides):
+    return _call(np.lib.stride_tricks.as_strided, (x, shape, strides), {})
 
 
-lib = SimpleNamespace(stride_tricks=SimpleNamespace(sliding_window_view=_sliding_window_view))
+# Not sliding_window_view: CuPy's copies the shape of the window from the host.
+lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
 
 
 class _OneAfterTheOther:

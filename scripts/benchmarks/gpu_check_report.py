@@ -58,8 +58,8 @@ class Report:
         for name, part in self.parts.items():
             if part.trains:
                 with suppress(OSError, ValueError):  # not begun, or a line that is being written
-                    records = read_history(self.scratch / name / "history.jsonl")
-                    self.training[name] = condensed(records)
+                    if records := read_history(self.scratch / name / "history.jsonl"):  # empty before the first line
+                        self.training[name] = condensed(records)
 
     def compared(self, part):
         """ "passed", or in what the run differs from the recorded one."""
@@ -104,9 +104,9 @@ def tables(path):
 
 
 def condensed(records):
-    """{"first_loss", "steps", "epochs": [{"epoch", "loss", "accuracy"}]} of a history."""
+    """{"first_loss", "steps", "epochs": [{"epoch", "loss", "accuracy"}]} of a history that has begun."""
     epochs = [{"epoch": r.epoch, "loss": r.loss, "accuracy": r.accuracy} for r in records if isinstance(r, EvalRecord)]
-    return {"first_loss": records[0].loss, "steps": records[-1].step, "epochs": epochs} if records else {}
+    return {"first_loss": records[0].loss, "steps": records[-1].step, "epochs": epochs}
 
 
 def difference(run, expected):

@@ -80,10 +80,13 @@ class Conv2d(Layer):
         EH, EW = DH * (KH - 1) + 1, DW * (KW - 1) + 1  # height and width of a patch
         if x.shape[2] < EH or x.shape[3] < EW:
             raise ValueError(f"{self}: expected at least {EH} by {EW} pixels with padding, got {tuple(x.shape[2:])}")
-        patches = xp.lib.stride_tricks.sliding_window_view(x, (EH, EW), axis=(2, 3))[:, :, ::SH, ::SW, ::DH, ::DW]
-        N, _, H, W = patches.shape[:4]  # H', W' of the docstring
-        # patches (N, C, H', W', KH, KW): what is summed, C KH KW, comes first, what is not, H' W' N, last.
-        cols = patches.transpose(1, 4, 5, 2, 3, 0).reshape(G, part * KH * KW, H * W * N)
+        N, C, H, W = (*x.shape[:2], (x.shape[2] - EH) // SH + 1, (x.shape[3] - EW) // SW + 1)  # H', W' of the docstring
+        # A view of every pixel at its places (C, KH, KW, H', W', N): what is summed first, what is not last. NumPy has
+        # sliding_window_view for it, but CuPy's copies from the host, which a CUDA graph cannot hold.
+        on, oc, oh, ow = x.strides
+        places = (oc, DH * oh, DW * ow, SH * oh, SW * ow, on)
+        cols = xp.lib.stride_tricks.as_strided(x, (C, KH, KW, H, W, N), places)
+        cols = cols.reshape(G, part * KH * KW, H * W * N)
         y = product(weight.reshape(G, F // G, -1), cols).reshape(F, -1)  # (F, H'W'N)
         if "bias" in self.params:
             y = y + self.params["bias"][:, None]

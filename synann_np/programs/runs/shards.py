@@ -16,8 +16,8 @@ from ...train import NonFiniteLoss, evaluate
 
 
 class Shards:
-    """What ranks do together outside the steps of a run. Rank 0 calls a method; the others, which wait for its orders
-    (ranks.follow_first), are told to do their part: `orders` has what they do by name.
+    """What ranks do together outside the steps of a run. Rank 0 calls a method and broadcasts its name; the other ranks
+    wait for it (ranks.follow_first) and call the function of that name in `orders`.
 
     Arguments:
         comm: Communicator. model: what `fit` trains. optimizer, average: of the run. test_set: images, labels, or None.
