@@ -142,6 +142,19 @@ def history(loss=2.3, correct=9700):
     return [TrainRecord(1, 0, 0, 60_000, 1, loss), EvalRecord(1, 600, 0.1, correct, 10_000)]
 
 
+def test_a_history_that_has_not_begun_is_no_training_run(script, tmp_path):
+    from benchmarks.gpu_check_parts import PARTS
+    from benchmarks.gpu_check_report import Report
+
+    (tmp_path / "seed").mkdir()
+    (tmp_path / "seed" / "history.jsonl").touch()
+    parts = [part for part in PARTS if part.name == "seed"]
+    report = Report(tmp_path, tmp_path, tmp_path, parts, {"device": "a GPU", "date": "today", "versions": {}})
+    report.start("seed")
+    assert report.training == {}
+    assert "| seed | training, recipe seed | running |" in (tmp_path / "summary.md").read_text()
+
+
 def test_a_training_run_is_compared_with_the_recorded_one(script):
     from benchmarks.gpu_check_report import condensed, difference
 
