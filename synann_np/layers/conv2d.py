@@ -80,7 +80,8 @@ class Conv2d(Layer):
         EH, EW = DH * (KH - 1) + 1, DW * (KW - 1) + 1  # height and width of a patch
         if x.shape[2] < EH or x.shape[3] < EW:
             raise ValueError(f"{self}: expected at least {EH} by {EW} pixels with padding, got {tuple(x.shape[2:])}")
-        N, C, H, W = (*x.shape[:2], (x.shape[2] - EH) // SH + 1, (x.shape[3] - EW) // SW + 1)  # H', W' of the docstring
+        N, C = x.shape[:2]
+        H, W = (x.shape[2] - EH) // SH + 1, (x.shape[3] - EW) // SW + 1  # H', W' of the docstring
         # A view of every pixel at its places (C, KH, KW, H', W', N): what is summed first, what is not last. NumPy has
         # sliding_window_view for it, but CuPy's copies from the host, which a CUDA graph cannot hold.
         on, oc, oh, ow = x.strides
