@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,11 @@ def small_mnist(tmp_path):
 def test_the_published_log_lines_history_and_curves_come_out(small_mnist, tmp_path):
     out = tmp_path / "run"
     arguments = ["--data-dir", small_mnist, "--epochs", 2, "--batch-size", 50, "--log-interval", 2, "--out", out]
+    began = time.monotonic()
     run = subprocess.run(
         [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
     )
+    most = time.monotonic() - began
     assert run.returncode == 0, run.stderr
     assert re.search(r"^Train Epoch: 1 \[100/120 \(83%\)\]\tLoss: \d\.\d{6}$", run.stdout, re.MULTILINE)
     assert re.search(r"^Test set: Average loss: \d\.\d{4}, Accuracy: \d+/40 \(\d+\.\d\d%\)$", run.stdout, re.MULTILINE)
@@ -54,7 +57,9 @@ def test_the_published_log_lines_history_and_curves_come_out(small_mnist, tmp_pa
         (2, 6),
     ]
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads((out / "run.json").read_text())["lr"] == 0.012
+    saved = json.loads((out / "run.json").read_text())
+    assert saved["lr"] == 0.012
+    assert most / 3 < saved["seconds"] < most + 0.02  # of the whole command; the clock of processes ticks in hundredths
 
 
 def test_a_validation_split_is_watched_and_the_test_set_seen_once(small_mnist, tmp_path):
@@ -117,6 +122,18 @@ def test_recipe_and_settings_are_printed_and_saved(small_mnist, tmp_path):
         assert f" {key}={value}" in told
         assert saved[key] == value
     assert saved["recipe"] == str(recipe)
+
+
+def test_a_resumed_run_records_its_parameters_but_no_seconds(small_mnist, tmp_path):
+    arguments = ["--data-dir", small_mnist, "--model", "mlp", "--out", tmp_path / "run"]
+    assert train(*arguments, "--epochs", 1).returncode == 0
+    saved = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert saved["parameters"] == 785 * 250 + 250 * 251 + 500 + 251 * 10  # of the synapse alpha and beta
+    assert saved["seconds"] > 0
+    assert train("--resume", tmp_path / "run", "--epochs", 2).returncode == 0
+    saved = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert saved["parameters"] == 262_010
+    assert "seconds" not in saved
 
 
 def test_the_file_of_a_run_with_an_average_is_the_average_that_was_evaluated(small_mnist, tmp_path):

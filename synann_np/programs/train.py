@@ -25,14 +25,14 @@ from ..distributed.nccl import with_nccl
 from ..storage.atomic_file import write_atomically
 from ..train import fit
 from ..training.callbacks import out_of_patience
-from ..version import __version__
 from .process import status_of
 from .runs.arguments import describe_classes, describe_settings, parse_arguments, to_json
 from .runs.board import require_tensorboard, show_curves, tensorboard
+from .runs.elapsed import seconds_since_start
 from .runs.engine import check_batches, runner, threads_of_run
 from .runs.finish import draw_curves, print_final_test
 from .runs.folder import RunFolder
-from .runs.identity import run_identity
+from .runs.identity import about_run, run_identity
 from .runs.log import announce_stop, command, complain, continuation, follow
 from .runs.options import HYPERPARAMETERS
 from .runs.parts import make_model, make_optimizer, make_tools, schedule_epochs
@@ -104,10 +104,9 @@ def train(args: argparse.Namespace, prog: str, comm: Any) -> Any:
             print(f"Resumed {folder.path} after {saver.finished} epochs and {saver.step} steps")
             if saver.finished >= args.epochs:
                 print(f"The run is finished: --epochs {saver.finished + 1} or more would train on")
-        versions: dict[str, Any] = {"synann_np": __version__, "numpy": np.__version__, "backend": backend.name}
-        versions["C compiler"] = compiler
+        about = about_run(model, comm, compiler)
         # First of all files: a run that is killed is continued with its own settings.
-        write_atomically(folder.settings, to_json(args, **versions).encode())
+        write_atomically(folder.settings, to_json(args, **about).encode())
         if args.resume is None:
             saver.start()
         callbacks = boards.enter_context(tensorboard(args.tensorboard, model, optimizer, saver.step))
@@ -133,5 +132,7 @@ def train(args: argparse.Namespace, prog: str, comm: Any) -> Any:
         records.end()
         draw_curves(folder, f"{args.model} on {args.data_dir or 'MNIST'}, seed {args.seed}")
         show_curves(callbacks, folder.curves, saver.step)
+        if args.resume is None:  # the seconds of a run in several parts are not known
+            saved &= saver.write(folder.settings, to_json(args, **about, seconds=seconds_since_start()).encode())
     print(f"Model, history and curves: {folder.path}")
     return 0 if saved else 2

@@ -4,7 +4,7 @@ import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ...storage.regular_file import read_text
@@ -12,7 +12,10 @@ from ...train import EvalRecord
 from ...training.history import read_history
 
 # What does not make two runs different experiments.
-OF_THE_PLACE = {"seed", "out", "threads", "backend", "engine", "save_every", "stop_if_unsaved", "check_finite"}
+OF_THE_PLACE = {
+    "seed", "out", "threads", "backend", "engine", "save_every", "stop_if_unsaved", "check_finite", "seconds",
+}  # fmt: skip
+HAVE_A_COLUMN = {"recipe", "data_dir", "validation", "epochs", "parameters"}  # of the table, so no name repeats them
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,11 @@ class Run:
         return self.settings.get("recipe") or self.settings.get("model", "synann")
 
     @property
-    def set_name(self) -> str:
-        return "validation" if self.settings.get("validation") else "test"
+    def data_set(self) -> str:
+        """The name of the data set and the part of it on which the accuracy was measured."""
+        directory = self.settings.get("data_dir")
+        part = "validation" if self.settings.get("validation") else "test"
+        return f"{PurePath(directory).name if directory else 'MNIST'}, {part}"
 
 
 def read_run(folder: Path) -> Run:
@@ -71,26 +77,10 @@ def names(groups: Any) -> list[str]:
         differing = [
             f"{key} {value}"
             for key, value in settings.items()
-            if key not in OF_THE_PLACE | {"recipe"} and any(other.get(key) != value for other in namesakes)
+            if key not in OF_THE_PLACE | HAVE_A_COLUMN and any(other.get(key) != value for other in namesakes)
         ]
         names.append(", ".join([label, *differing[:2]]))
     return names
-
-
-def table(groups: Any) -> str:
-    """Markdown: what, seeds, epochs, accuracy after the last epoch, mean ± standard deviation over the seeds.
-
-    The last epoch, not the best one: who picks an epoch by its test accuracy has fitted the test set.
-    """
-    lines = ["| run | set | seeds | epochs | accuracy, % | each |", "|---|---|---|---|---|---|"]
-    for runs, name in zip(groups, names(groups), strict=True):
-        last = [100 * run.accuracies[-1] for run in runs]
-        seeds = ", ".join(str(run.settings.get("seed", "?")) for run in runs)
-        epochs = "–".join(dict.fromkeys(str(f(len(run.accuracies) for run in runs)) for f in (min, max)))
-        each = ", ".join(f"{accuracy:.2f}" for accuracy in last)
-        mean = mean_and_deviation(last)
-        lines.append(f"| {name} | {runs[0].set_name} | {seeds} | {epochs} | {mean} | {each} |")
-    return "\n".join(lines)
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:

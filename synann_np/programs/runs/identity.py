@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...distributed.file_layout import sharded_names, whole_shapes
 from ...storage.model_config import ABOUT, describe
 from ...version import __version__
 
@@ -42,6 +44,21 @@ def run_identity(settings: dict[str, Any], model: Any, data: Iterable[np.ndarray
         "synann_np": __version__,
         "source code": source_hash(),
         "numpy": np.__version__,
+    }
+
+
+def about_run(model: Any, comm: Any, compiler: str | None) -> dict[str, Any]:
+    """What run.json says in addition to the settings: versions, the device, the number of parameters in all processes.
+
+    Arguments: compiler: of the loops in C.
+    """
+    shapes = whole_shapes(model.params, sharded_names(model), comm.size)
+    return {
+        "synann_np": __version__,
+        "numpy": np.__version__,
+        "backend": model.backend.name,
+        "C compiler": compiler,
+        "parameters": sum(math.prod(shape) for shape, *_ in shapes.values()),
     }
 
 
