@@ -22,9 +22,12 @@ def training_curves(records: Any, path: str | PathLike, title: str = "") -> None
 
     train = [r for r in records if isinstance(r, TrainRecord)]
     test = [r for r in records if isinstance(r, EvalRecord)]
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    figure = Figure(figsize=(10, 3.6))
     figure.suptitle(drawable(title), parse_math=False)
     losses, accuracies = figure.subplots(1, 2)
+    figure.subplots_adjust(
+        0.085, 0.14, 0.985, 0.84, wspace=0.2
+    )  # a constrained layout takes as long as all the drawing
 
     losses.plot(
         [(r.epoch - 1) * r.total + r.seen for r in train], [r.loss for r in train], lw=0.6, label="train, a batch"
@@ -38,6 +41,8 @@ def training_curves(records: Any, path: str | PathLike, title: str = "") -> None
     accuracies.plot(epochs, accuracy, "o-", ms=3)
     accuracies.set(xlabel="epoch", ylabel="test accuracy, %")
     accuracies.grid(alpha=0.3)
+    losses.locator_params(axis="x", nbins=5)
+    accuracies.locator_params(axis="x", integer=True)
     if test:
         best = max(test, key=lambda r: r.accuracy)
         accuracies.set_title(
