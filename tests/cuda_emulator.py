@@ -74,7 +74,8 @@ class EmulatorLauncher(Launcher):
             values = [
                 ctypes.c_void_p(p.address) if isinstance(p, Guarded)
                 else ctypes.c_void_p(p.ctypes.data) if isinstance(p, np.ndarray)
-                else ctypes.c_int32(int(p))
+                else ctypes.c_int32(int(p)) if isinstance(p, np.integer)
+                else np.ctypeslib.as_ctypes_type(p.dtype)(p)
                 for p in places
             ]  # fmt: skip
             pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))

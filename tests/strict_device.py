@@ -236,7 +236,10 @@ def array(x, dtype=None):
     if isinstance(x, ndarray):
         return _computed(lambda: np.array(x._device, dtype=dtype), [])
     cuda.copy_from_host("an array")
-    return ndarray(np.array(x, dtype=dtype))
+    host = np.array(x, dtype=dtype)
+    place, memory = cuda.place_for(host)
+    place[...] = host
+    return ndarray(place, memory)
 
 
 def asarray(x, dtype=None):

@@ -40,6 +40,7 @@ def test_arguments_of_the_source_are_those_of_the_table(name):
     kernel = KERNELS[name]
     expected = [(C_TYPES[ARRAYS[a][0]], a in kernel.reads, True, a.rpartition(".")[2]) for a in kernel.arrays]
     expected += [("int", False, False, size) for size in kernel.sizes]
+    expected += [("real", False, False, number) for number in kernel.numbers]
     assert entries()[name][1] == expected
 
 

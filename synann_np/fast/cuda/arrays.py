@@ -122,7 +122,6 @@ ARRAYS = {
         f"norm.{name}": ("real", ("C",))
         for name in ("weight", "bias", "running_mean", "running_var", "s", "dweight", "dbias")
     },
-    "norm.constants": ("real", (3,)),  # eps, momentum, M / (M − 1)
     # of the recurrent synapse layer: T steps, I units
     **{
         f"rnn.{name}": ("real", ("T", "N", "I"))

@@ -1,39 +1,27 @@
 // Batch-norm in training, with a relu after it if there is one. One block a channel; the formulas: layers/batchnorm.py.
 //
 // Element m of channel c is at c · stride_c + m · stride_m: the batch is innermost in images, the channel in rows.
-// constants: eps, momentum, M / (M − 1).
+// unbiased: M / (M − 1).
 
 #define BATCH_NORM_THREADS 256
 
-// Sum over a block, the same in every thread. The order is fixed.
-__device__ inline real norm_sum(real value, real *slots)
-{
-    value = warp_sum(value);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0) slots[threadIdx.x / 32] = value;
-    __syncthreads();
-    real sum = 0;
-    for (int k = 0; k < BATCH_NORM_THREADS / 32; k++) sum += slots[k];
-    return sum;
-}
-
 extern "C" __global__ void __launch_bounds__(BATCH_NORM_THREADS)
 batch_norm_forward(const real *__restrict__ x, const real *__restrict__ weight, const real *__restrict__ bias,
-                   const real *__restrict__ constants, real *running_mean, real *running_var, real *x_hat, real *s,
-                   real *y, int C, int M, int stride_c, int stride_m, int relu)
+                   real *running_mean, real *running_var, real *x_hat, real *s, real *y, int C, int M, int stride_c,
+                   int stride_m, int relu, real eps, real momentum, real unbiased)
 {
     __shared__ real slots[BATCH_NORM_THREADS / 32];
     int c = blockIdx.x;
     int64 first = (int64)c * stride_c;
     real sum = 0, squares = 0;
     for (int m = threadIdx.x; m < M; m += BATCH_NORM_THREADS) sum += x[first + (int64)m * stride_m];
-    real mean = norm_sum(sum, slots) / (real)M;
+    real mean = block_sum<BATCH_NORM_THREADS>(sum, slots) / (real)M;
     for (int m = threadIdx.x; m < M; m += BATCH_NORM_THREADS) {
         real centred = x[first + (int64)m * stride_m] - mean;
         squares += centred * centred;
     }
-    real var = norm_sum(squares, slots) / (real)M;
-    real scale = 1 / sqrt(var + constants[0]), w = weight[c], b = bias[c];
+    real var = block_sum<BATCH_NORM_THREADS>(squares, slots) / (real)M;
+    real scale = 1 / sqrt(var + eps), w = weight[c], b = bias[c];
     for (int m = threadIdx.x; m < M; m += BATCH_NORM_THREADS) {
         int64 place = first + (int64)m * stride_m;
         real centred = (x[place] - mean) * scale, value = w * centred + b;
@@ -42,8 +30,8 @@ batch_norm_forward(const real *__restrict__ x, const real *__restrict__ weight, 
     }
     if (threadIdx.x == 0) {
         s[c] = scale;
-        running_mean[c] += constants[1] * (mean - running_mean[c]);
-        running_var[c] += constants[1] * (var * constants[2] - running_var[c]);
+        running_mean[c] += momentum * (mean - running_mean[c]);
+        running_var[c] += momentum * (var * unbiased - running_var[c]);
     }
 }
 
@@ -62,8 +50,8 @@ batch_norm_backward(const real *__restrict__ dy, const real *__restrict__ x_hat,
         sum += d;
         products += d * x_hat[place];
     }
-    sum = norm_sum(sum, slots);
-    products = norm_sum(products, slots);
+    sum = block_sum<BATCH_NORM_THREADS>(sum, slots);
+    products = block_sum<BATCH_NORM_THREADS>(products, slots);
     real w = weight[c], mean = w * sum / (real)M, mean_x_hat = w * products / (real)M, scale = s[c];
     for (int m = threadIdx.x; m < M; m += BATCH_NORM_THREADS) {
         int64 place = first + (int64)m * stride_m;

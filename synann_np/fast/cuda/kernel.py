@@ -8,7 +8,7 @@ class Kernel:
     """One entry point.
 
     reads, writes: names of arrays (arrays.py). sizes: names of sizes, passed as int32. grid: function of the dict of
-    sizes -> (x, y). block: threads.
+    sizes -> (x, y). block: threads. numbers: names of numbers, passed as "real": those that never change.
     """
 
     reads: tuple
@@ -16,6 +16,7 @@ class Kernel:
     sizes: tuple
     grid: object
     block: int
+    numbers: tuple = ()
 
     @property
     def arrays(self):

@@ -11,7 +11,8 @@ TRAIN are the four kernels of a step in their order, EVALUATE the two of an eval
 rows are images[order[offset + n]]), SYNAPSE those of a synapse layer of any size, UPDATE those of the end of any
 network's step.
 
-Arguments of an entry point, in this order: the arrays read (const), the arrays written or changed, then sizes as int32.
+Arguments of an entry point, in this order: the arrays read (const), the arrays written or changed, sizes as int32,
+numbers as "real".
 What each array is, says arrays.py. Kernels run in the order of the table on one stream; none waits for the host.
 """
 

@@ -35,7 +35,7 @@ class Launcher:
 
         Arguments:
             kernel: name of an entry point.
-            sizes: dict of int; may hold more than is needed.
+            sizes: dict of int, and of float for the kernel's numbers; may hold more than is needed.
             arrays: dict name -> array; may hold more than is needed. They are kept, not copied.
 
         Raises: KeyError (kernel, size or array missing); TypeError, ValueError for an array of another type, dtype or
@@ -44,7 +44,7 @@ class Launcher:
         entry = self.kernels[kernel]
         if missing := [name for name in entry.arrays if name not in arrays]:
             raise KeyError(f"{kernel}: missing arrays {missing}")
-        if missing := [name for name in entry.sizes if name not in sizes]:
+        if missing := [name for name in entry.sizes + entry.numbers if name not in sizes]:
             raise KeyError(f"{kernel}: missing sizes {missing}")
         for name in entry.arrays:
             self._check(kernel, name, arrays[name], shape_of(name, sizes))
@@ -53,7 +53,9 @@ class Launcher:
                 raise ValueError(f"{kernel}: size {name} = {sizes[name]}, expected a positive int32")
         if kernel == "train_head" and sizes["N"] < 2:
             raise ValueError("train_head: batch-norm in training needs more than one row")
-        arguments = [*(arrays[name] for name in entry.arrays), *(np.int32(sizes[name]) for name in entry.sizes)]
+        arguments = [arrays[name] for name in entry.arrays]
+        arguments += [np.int32(sizes[name]) for name in entry.sizes]
+        arguments += [self.dtype.type(sizes[name]) for name in entry.numbers]
         return self._start(kernel, entry.grid(sizes), entry.block, arguments)
 
     def launch(self, kernel, sizes, arrays):

@@ -25,11 +25,12 @@ LAYER_KERNELS = {
         256,
     ),
     "batch_norm_forward": Kernel(
-        of("norm", "x weight bias constants"),
+        of("norm", "x weight bias"),
         of("norm", "running_mean running_var x_hat s y"),
         words("C M stride_c stride_m relu"),
         lambda s: (s["C"], 1),
         256,
+        words("eps momentum unbiased"),
     ),
     "batch_norm_backward": Kernel(
         of("norm", "dy x_hat s weight y"),

@@ -1,4 +1,4 @@
-// The number type of all kernels, and what a warp does together.
+// The number type of all kernels, and what a warp or a block does together.
 //
 // real is float; REAL_IS_DOUBLE is for tests, which then compare whole trainings without the noise of rounding.
 // Names of types are spelled out, because a runtime compiler has no <cstdint>.
@@ -40,6 +40,31 @@ __device__ inline real warp_max(real value)
     for (int distance = 16; distance > 0; distance /= 2)
         value = larger(value, __shfl_xor_sync(WHOLE_WARP, value, distance));
     return value;
+}
+
+// The same over a block of THREADS threads; slots: THREADS / 32 in shared memory.
+template <int THREADS>
+__device__ inline real block_sum(real value, real *slots)
+{
+    value = warp_sum(value);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) slots[threadIdx.x / 32] = value;
+    __syncthreads();
+    real sum = 0;
+    for (int k = 0; k < THREADS / 32; k++) sum += slots[k];
+    return sum;
+}
+
+template <int THREADS>
+__device__ inline real block_max(real value, real *slots)
+{
+    value = warp_max(value);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) slots[threadIdx.x / 32] = value;
+    __syncthreads();
+    real largest = slots[0];
+    for (int k = 1; k < THREADS / 32; k++) largest = larger(largest, slots[k]);
+    return largest;
 }
 
 // −bound ≤ value ≤ bound, NaN stays.

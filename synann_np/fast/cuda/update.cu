@@ -22,29 +22,6 @@ __device__ inline real scale_of(real largest)
     return ldexp((real)1, exponent);
 }
 
-// Sum and maximum over a block, the same in every thread.
-__device__ inline real block_sum(real value, real *slots)
-{
-    value = warp_sum(value);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0) slots[threadIdx.x / 32] = value;
-    __syncthreads();
-    real sum = 0;
-    for (int k = 0; k < NORM_THREADS / 32; k++) sum += slots[k];
-    return sum;
-}
-
-__device__ inline real block_max(real value, real *slots)
-{
-    value = warp_max(value);
-    __syncthreads();
-    if (threadIdx.x % 32 == 0) slots[threadIdx.x / 32] = value;
-    __syncthreads();
-    real largest = slots[0];
-    for (int k = 1; k < NORM_THREADS / 32; k++) largest = larger(largest, slots[k]);
-    return largest;
-}
-
 // Every block: the largest |g| of its part, and Σ (g / scale)² with the scale of that.
 extern "C" __global__ void __launch_bounds__(NORM_THREADS)
 gradient_norm(const real *__restrict__ grads, real *norms, int P, int H)
@@ -53,10 +30,10 @@ gradient_norm(const real *__restrict__ grads, real *norms, int P, int H)
     int first = blockIdx.x * NORM_THREADS + threadIdx.x, stride = H * NORM_THREADS;
     real largest = 0, sum = 0;
     for (int i = first; i < P; i += stride) largest = larger(largest, fabs(grads[i]));
-    largest = block_max(largest, slots);
+    largest = block_max<NORM_THREADS>(largest, slots);
     real scale = scale_of(largest);
     for (int i = first; i < P; i += stride) sum += grads[i] / scale * (grads[i] / scale);
-    sum = block_sum(sum, slots);
+    sum = block_sum<NORM_THREADS>(sum, slots);
     if (threadIdx.x == 0) {
         norms[2 * blockIdx.x] = largest;
         norms[2 * blockIdx.x + 1] = sum;
@@ -68,13 +45,13 @@ __device__ inline real clip_factor(const real *__restrict__ norms, real max_norm
 {
     real largest = 0, sum = 0;
     for (int k = threadIdx.x; k < H; k += NORM_THREADS) largest = larger(largest, norms[2 * k]);
-    largest = block_max(largest, slots);
+    largest = block_max<NORM_THREADS>(largest, slots);
     real scale = scale_of(largest);
     for (int k = threadIdx.x; k < H; k += NORM_THREADS) {
         real ratio = scale_of(norms[2 * k]) / scale;
         sum += norms[2 * k + 1] * (ratio * ratio);
     }
-    real factor = max_norm / (scale * sqrt(block_sum(sum, slots)) + (real)1e-6);
+    real factor = max_norm / (scale * sqrt(block_sum<NORM_THREADS>(sum, slots)) + (real)1e-6);
     return factor > 1 ? (real)1 : factor;
 }
 

@@ -30,8 +30,8 @@ class PlainLauncher(PlainLayerKernels, Launcher):
 
     def _start(self, kernel, grid, block, arguments):
         entry = KERNELS[kernel]
-        names = [*entry.arrays, *entry.sizes]
-        values = [a if isinstance(a, np.integer) else self.to_numpy(a) for a in arguments]
+        names = [*entry.arrays, *entry.sizes, *entry.numbers]
+        values = [a if isinstance(a, np.number) else self.to_numpy(a) for a in arguments]
         given = {name.rpartition(".")[2]: value for name, value in zip(names, values, strict=True)}
         self.seen = getattr(self, "seen", {}) | given  # arrays of the earlier kernels of a step
         everything = self.seen

@@ -37,7 +37,7 @@ class PlainLayerKernels:
 
     def batch_norm_forward(self, a):
         layer, shaped = self.norm(a)
-        layer.eps, layer.momentum = (float(number) for number in a["constants"][:2])
+        layer.eps, layer.momentum = float(a["eps"]), float(a["momentum"])
         layer.buffers = {name: a[name] for name in ("running_mean", "running_var")}
         y, (x_hat, s, _) = layer.forward(shaped(a["x"]), train=True)
         a["x_hat"][...], a["s"][...] = x_hat.reshape(-1), s.reshape(-1)

@@ -14,7 +14,7 @@ import strict_device
 from cuda_emulator import require
 from fast.cuda.captured_device import captured_device
 from fast.cuda.launches import launches
-from synann_np.backend import get_backend
+from synann_np.backend import array_module, get_backend
 from synann_np.data.augment import Augment
 from synann_np.fast.cuda.captured.model import CapturedModel
 from synann_np.fast.cuda.compile import compile_for_cuda
@@ -190,6 +190,26 @@ def test_batches_of_any_size(monkeypatch, batch_size, programs):
     assert records == plain_records
     assert_same(state, plain_state)
     assert len(fast.capturing.training.programs) == programs
+
+
+def test_what_a_layer_keeps_for_one_size_of_batch_is_safe_from_the_graphs_of_others(monkeypatch):
+    """The last batch of an epoch is smaller: its first step comes after the capture of the others."""
+    device = captured_device(monkeypatch)
+
+    class Scaled(ReLU):
+        def __init__(self):
+            super().__init__()
+            self.kept = {}
+
+        def forward(self, x, train=False):
+            if len(x) not in self.kept:
+                self.kept[len(x)] = array_module(x).full((len(x), 1), 1.5)
+            return super().forward(x * self.kept[len(x)])
+
+    make = make_with(OPTIMIZERS["Adam"], {}, lambda backend: [Scaled()])
+    _, records, state, plain_records, plain_state = both_ways(device, make, train_table)
+    assert records == plain_records
+    assert_same(state, plain_state)
 
 
 def test_weights_of_samples_and_classes_and_another_loss(monkeypatch):

@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from ....layers import BatchNorm1d, BatchNorm2d
 from .launches import arrays_of, batch_innermost
 
@@ -21,7 +19,6 @@ class CudaBatchNorm:
     def __init__(self, layer, relu, launcher):
         self.layer, self.relu, self.launcher, self.backend = layer, relu, launcher, layer.backend
         self.params, self.buffers = layer.params, layer.buffers
-        self.constants = {}  # M -> eps, momentum, M / (M − 1) on the device
 
     def __repr__(self):
         return f"CUDA {self.layer!r}{' + ReLU()' * self.relu}"
@@ -35,7 +32,7 @@ class CudaBatchNorm:
                 y = self.backend.xp.maximum(y, 0)
             return y, (None, cache, y)
         sizes = self.sizes(x, M)
-        given = {"x": self.flat(x), "constants": self.constants_of(M)} | self.params | self.buffers
+        given = {"x": self.flat(x)} | self.params | self.buffers
         arrays = arrays_of(self, "norm", ["batch_norm_forward"], sizes, given)
         return self.like(arrays["y"], x.shape), (x.shape, sizes, arrays)
 
@@ -49,10 +46,11 @@ class CudaBatchNorm:
         return self.like(arrays["dx"], shape), {"weight": arrays["dweight"], "bias": arrays["dbias"]}
 
     def sizes(self, x, M):
-        """Of the kernels. The batch is innermost in images, the channel in rows."""
+        """Sizes and numbers of the kernels. The batch is innermost in images, the channel in rows."""
         C = self.layer.num_features
         strides = {"stride_c": 1, "stride_m": C} if x.ndim == 2 else {"stride_c": M, "stride_m": 1}
-        return {"C": C, "M": M, "CM": C * M, "relu": int(self.relu)} | strides
+        numbers = {"eps": self.layer.eps, "momentum": self.layer.momentum, "unbiased": M / (M - 1)}
+        return {"C": C, "M": M, "CM": C * M, "relu": int(self.relu)} | strides | numbers
 
     def flat(self, x):
         """x as the kernels read it, without a copy if it lies so already."""
@@ -62,14 +60,6 @@ class CudaBatchNorm:
     def like(self, flat, shape):
         """A flat array in the shape of x."""
         return flat.reshape(shape) if len(shape) == 2 else flat.reshape(*shape[1:], shape[0]).transpose(3, 0, 1, 2)
-
-    def constants_of(self, M):
-        """On the device: eps, momentum, M / (M − 1)."""
-        key = M, self.layer.eps, self.layer.momentum
-        if key not in self.constants:
-            numbers = np.array([self.layer.eps, self.layer.momentum, M / (M - 1)])
-            self.constants[key] = self.backend.asarray(numbers, self.launcher.dtype)
-        return self.constants[key]
 
 
 NORMS = (BatchNorm1d, BatchNorm2d)
