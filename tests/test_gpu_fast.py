@@ -17,11 +17,13 @@ from stripes import stripes
 from synann_np import load
 from synann_np.backend import BackendError, get_backend
 from synann_np.fast.cuda import EVALUATE, TRAIN, CupyLauncher, parameter_views, shape_of, step_sizes
+from synann_np.fast.cuda.captured.loss import CudaCrossEntropy
 from synann_np.fast.cuda.compile import compile_for_cuda
+from synann_np.fast.cuda.layers.softmax import CudaSoftmax
 from synann_np.fast.cuda.model import CudaModel
 from synann_np.fast.cuda.synapse import CudaSynapse
-from synann_np.layers import Synapse
-from synann_np.losses import nll_loss
+from synann_np.layers import LogSoftmax, Softmax, Synapse
+from synann_np.losses import cross_entropy, nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
 from synann_np.storage.checkpoint import read_checkpoint, save
@@ -204,3 +206,28 @@ def test_the_synapse_kernels_agree_with_the_plain_layer(device, n, case):
         dx, grads = layer.backward(backend.asarray(dy, "float32"), cache)
         results.append({k: backend.to_host(a) for k, a in {"y": y, "dx": dx, **grads}.items()})
     assert_close(results[1], results[0], 2e-5 * max(1, n / 64))
+
+
+@pytest.mark.parametrize("K", [1, 10, 33, 1000])
+def test_the_kernels_of_the_loss_agree_with_the_plain_loss(device, K):
+    rng = np.random.default_rng(K)
+    logits, labels = (3 * rng.normal(size=(33, K))).astype("float32"), rng.integers(0, K, 33)
+    class_weights, sample_weights = (rng.uniform(0.1, 2, size).astype("float32") for size in (K, 33))
+    options = {"class_weights": class_weights, "label_smoothing": 0.1, "ignore_index": labels[0]}
+    expected = cross_entropy(logits, labels, sample_weights=sample_weights, **options)
+    to_host, asarray = device.backend.to_host, device.backend.asarray
+    kernels = CudaCrossEntropy(device.launcher(), device.backend, **options)
+    found = kernels(asarray(logits), asarray(labels), sample_weights=asarray(sample_weights))
+    names = ("loss", "dlogits")
+    assert_close(*({name: to_host(a) for name, a in zip(names, pair, strict=True)} for pair in (found, expected)), 1e-5)
+
+
+@pytest.mark.parametrize("kind", [Softmax, LogSoftmax])
+def test_the_softmax_kernels_agree_with_the_plain_layer(device, kind):
+    rng, results = np.random.default_rng(3), []
+    x, dy = (rng.normal(size=(33, 70)).astype("float32") for _ in range(2))
+    for backend in (get_backend("numpy"), device.backend):
+        layer = kind() if backend.name == "numpy" else CudaSoftmax(kind(), device.launcher(), backend)
+        y, cache = layer.forward(backend.asarray(x))
+        results.append({"y": backend.to_host(y), "dx": backend.to_host(layer.backward(backend.asarray(dy), cache)[0])})
+    assert_close(results[1], results[0], 1e-5)

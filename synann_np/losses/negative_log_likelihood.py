@@ -52,7 +52,7 @@ def nll_loss(
         TypeError: labels are not integers, or log_probs are no floats.
         FloatingPointError: log_probs holds NaN. Not on a device, for the same reason: there the loss is NaN.
     """
-    _check_shapes(log_probs, labels, label_smoothing)
+    check_arguments(log_probs, labels, label_smoothing)
     counted = labels
     if ignore_index is not None:
         counted = array_module(labels).where(labels == ignore_index, 0, labels)
@@ -74,7 +74,8 @@ def nll_loss(
     W = total_weight(w)
     dlog_probs = s[:, None] * c * (-label_smoothing / K / W)
     dlog_probs -= is_label * (w * ((1 - label_smoothing) / W))[:, None]
-    return (dlog_probs * log_probs).sum(), dlog_probs  # L is linear in log_probs
+    # L is linear in log_probs, and 0 log 0 counts as 0.
+    return (dlog_probs * xp.where((dlog_probs != 0) | (log_probs != -np.inf), log_probs, 0)).sum(), dlog_probs
 
 
 def sum_of_weights(
@@ -132,7 +133,8 @@ def _no_log_probs(outputs):
     return f"nll_loss: expected logarithms of probabilities, got values up to {outputs.max():.3g} that look like {cure}"
 
 
-def _check_shapes(log_probs, labels, label_smoothing):
+def check_arguments(log_probs: Array, labels: Array, label_smoothing: float) -> None:
+    """What nll_loss asks of its arguments, whatever their values. Raises: ValueError, TypeError."""
     if log_probs.ndim != 2 or labels.shape != log_probs.shape[:1] or labels.shape[0] == 0:
         raise ValueError(
             f"nll_loss: expected log_probs (N, K) and labels (N,) with N > 0, "

@@ -189,6 +189,19 @@ def test_cross_entropy_is_nll_of_log_softmax():
     )
 
 
+@pytest.mark.parametrize(
+    "options", [{"class_weights": np.ones(3)}, {"sample_weights": [1.0, 1.0]}, {"ignore_index": 7}]
+)
+def test_an_impossible_class_costs_nothing_unless_it_is_the_right_one(options):
+    logits = np.array([[1.0, -np.inf, 2.0], [0.0, 0.0, -np.inf]])
+    for targets in ([2, 0], [1, 0]):
+        expected = cross_entropy(logits, np.array(targets))
+        loss, dlogits = cross_entropy(logits, np.array(targets), **options)
+        assert loss == pytest.approx(expected[0])
+        assert np.isinf(loss) == (targets[0] == 1)
+        np.testing.assert_allclose(dlogits, expected[1])
+
+
 def test_logits_of_any_size_give_finite_gradients():
     y = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 0]])
     value, dy = cross_entropy(y, np.array([1, 1]))

@@ -131,6 +131,17 @@ ARRAYS = {
     "rnn.alpha": ("real", ("I",)),
     "rnn.g": ("real", ("I",)),  # leaking rates
     "rnn.beta": ("real", ("I", "I")),
+    # of softmax and log-softmax: N rows of K
+    **{f"softmax.{name}": ("real", ("N", "K")) for name in ("x", "y", "dy", "dx")},
+    # of the loss of class labels: N rows, K classes
+    "loss.logits": ("real", ("N", "K")),
+    "loss.dlogits": ("real", ("N", "K")),
+    "loss.labels": ("int64", ("N",)),
+    "loss.ignored": ("int64", (1,)),  # the label that does not count
+    "loss.class_weights": ("real", ("class_weighted",)),  # K, or 0 for none
+    "loss.sample_weights": ("real", ("sample_weighted",)),  # N, or 0 for none
+    "loss.row_losses": ("real", ("N",)),  # what each row adds to the loss
+    "loss.loss": ("real", (1,)),
     # of the update of any network: P parameters, S parameters and buffers; see captured/update.py
     "update.grads": ("real", ("P",)),
     "update.norms": ("real", ("H", 2)),  # largest |g| of a part of the gradients, Σ (g / its power of two)²

@@ -20,7 +20,7 @@ __device__ inline void dense_relu(const real *a, const real *__restrict__ weight
 }
 
 // The first warp: u, x (HIDDEN,) in shared memory, two units a lane. u and x may be one array.
-__device__ inline void softmax(const real *u, real *x)
+__device__ inline void hidden_softmax(const real *u, real *x)
 {
     int lane = threadIdx.x;
     real first = u[lane], second = u[lane + 32], largest = warp_max(larger(first, second));
@@ -32,7 +32,7 @@ __device__ inline void softmax(const real *u, real *x)
 }
 
 // The first warp: du = x (dx − Σ dx x), (HIDDEN,) each. du and dx may be one array.
-__device__ inline void softmax_backward(const real *dx, const real *x, real *du)
+__device__ inline void hidden_softmax_backward(const real *dx, const real *x, real *du)
 {
     int lane = threadIdx.x;
     real first = dx[lane], second = dx[lane + 32];

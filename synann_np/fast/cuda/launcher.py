@@ -6,7 +6,7 @@ from .arrays import ARRAYS, shape_of
 from .kernels import KERNELS
 from .source import source
 
-MAY_BE_0 = ("offset", "rules", "top", "left", "relu", "cut")
+MAY_BE_0 = ("offset", "rules", "top", "left", "relu", "cut", "is_log", "class_weighted", "sample_weighted")
 
 
 class Launcher:

@@ -1,4 +1,4 @@
-"""The kernels of layers of any size in the table of kernels."""
+"""The kernels of layers and of the loss, of any size, in the table of kernels."""
 
 from .kernel import Kernel, of, tiles, words
 
@@ -49,4 +49,19 @@ LAYER_KERNELS = {
         lambda s: (s["N"], 1),
         256,
     ),
+    "softmax_forward": Kernel(
+        of("softmax", "x"), of("softmax", "y"), words("N K is_log"), lambda s: (tiles(s["N"], 8), 1), 256
+    ),
+    "softmax_backward": Kernel(
+        of("softmax", "dy y"), of("softmax", "dx"), words("N K is_log"), lambda s: (tiles(s["N"], 8), 1), 256
+    ),
+    "cross_entropy": Kernel(
+        of("loss", "logits labels ignored class_weights sample_weights"),
+        of("loss", "dlogits row_losses"),
+        words("N K class_weighted sample_weighted"),
+        lambda s: (tiles(s["N"], 8), 1),
+        256,
+        words("smoothing"),
+    ),
+    "sum_of_losses": Kernel(of("loss", "row_losses"), of("loss", "loss"), words("N"), lambda s: (1, 1), 256),
 }

@@ -20,6 +20,8 @@ FILES = (
     "pixels.cu",
     "batch_norm.cu",
     "synapse_rnn.cu",
+    "softmax.cu",
+    "cross_entropy.cu",
 )
 
 

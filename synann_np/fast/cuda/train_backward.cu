@@ -82,7 +82,7 @@ train_backward(const uint8 *__restrict__ images, const int *__restrict__ order, 
             m.dx[thread] = direct - sum;
         }
         __syncthreads();
-        if (thread < 32) softmax_backward(m.dx, m.x, m.dh);
+        if (thread < 32) hidden_softmax_backward(m.dx, m.x, m.dh);
         __syncthreads();
         if (thread < HIDDEN) {
             int64 e = n * HIDDEN + thread;

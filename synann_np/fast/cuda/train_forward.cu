@@ -68,7 +68,7 @@ __device__ inline void forward_row(ForwardMemory &m, const uint8 *__restrict__ i
         }
         __syncthreads();
     }
-    if (threadIdx.x < 32) softmax(m.hidden, m.x);
+    if (threadIdx.x < 32) hidden_softmax(m.hidden, m.x);
     __syncthreads();
     if (threadIdx.x < 4 * HIDDEN) {
         Product p = synapse_product(m.x, params + FCN_BETA);

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from synann_np.layers import BatchNorm1d, MaxPool2d
+from synann_np.fast.cuda.captured.loss import NO_LABEL
+from synann_np.layers import BatchNorm1d, LogSoftmax, MaxPool2d, Softmax
 from synann_np.layers.synapse import synapse_graph_backward, synapse_graph_forward
+from synann_np.losses import cross_entropy
 
 
 class PlainLayerKernels:
@@ -75,3 +77,23 @@ class PlainLayerKernels:
         q = 1 - a["beta"] * a["v"][:, None, :]
         c = np.where(q == 0, a["t_zero"][:, :, None], a["t"][:, :, None] / np.where(q == 0, 1, q))
         a["dbeta"][...] = -(c * a["v"][:, None, :]).sum(axis=0)
+
+    def softmax_forward(self, a):
+        a["y"][...] = (LogSoftmax() if a["is_log"] else Softmax()).forward(a["x"])[0]
+
+    def softmax_backward(self, a):
+        a["dx"][...] = (LogSoftmax() if a["is_log"] else Softmax()).backward(a["dy"], a["y"])[0]
+
+    def cross_entropy(self, a):
+        a["row_losses"][...] = a["dlogits"][...] = np.nan
+        if np.isnan(a["logits"]).any():  # the plain loss would raise an error
+            return
+        options = {name: a[name] for name in ("class_weights", "sample_weights") if len(a[name])}
+        if a["ignored"][0] != NO_LABEL:
+            options["ignore_index"] = a["ignored"][0]
+        loss, a["dlogits"][...] = cross_entropy(a["logits"], a["labels"], float(a["smoothing"]), **options)
+        a["row_losses"][...] = 0
+        a["row_losses"][0] = loss
+
+    def sum_of_losses(self, a):
+        a["loss"][0] = a["row_losses"].sum()

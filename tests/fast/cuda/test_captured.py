@@ -19,7 +19,7 @@ from synann_np.data.augment import Augment
 from synann_np.fast.cuda.captured.model import CapturedModel
 from synann_np.fast.cuda.compile import compile_for_cuda
 from synann_np.layers import BatchNorm1d, Dropout, Flatten, Linear, LogSoftmax, ReLU, Residual
-from synann_np.losses import mse_loss, nll_loss
+from synann_np.losses import cross_entropy, mse_loss, nll_loss
 from synann_np.optim import SGD, Adam, AdamW
 from synann_np.programs.runs.arguments import parse_arguments
 from synann_np.programs.runs.parts import make_model, make_optimizer, make_tools
@@ -217,6 +217,7 @@ def test_weights_of_samples_and_classes_and_another_loss(monkeypatch):
     for loss, targets, given in (
         (partial(nll_loss, class_weights=[1.0, 2.0, 0.5], ignore_index=1), table()[1], None),
         (nll_loss, table()[1], weights),
+        (partial(cross_entropy, label_smoothing=0.1, ignore_index=2), table()[1], weights),
         (mse_loss, np.random.default_rng(2).normal(size=(26, 3)), weights),
     ):
         device = captured_device(monkeypatch)

@@ -7,8 +7,9 @@ from cuda_emulator import require
 from fast.cuda.captured_device import captured_device
 from synann_np.fast.cuda.layers.batchnorm import CudaBatchNorm
 from synann_np.fast.cuda.layers.pixels import CudaConv2d, CudaMaxPool2d
+from synann_np.fast.cuda.layers.softmax import CudaSoftmax
 from synann_np.fast.cuda.layers.synapse_rnn import CudaSynapseRNN
-from synann_np.layers import BatchNorm1d, BatchNorm2d, Conv2d, MaxPool2d, ReLU, SynapseRNN
+from synann_np.layers import BatchNorm1d, BatchNorm2d, Conv2d, LogSoftmax, MaxPool2d, ReLU, Softmax, SynapseRNN
 from synann_np.sequential import Sequential
 
 
@@ -38,7 +39,7 @@ def assert_equal(device, make, twin_of, x_shape, tolerance=1e-12, train=True, po
     for name, a in results[1].items():
         expected = results[0][name]
         assert a.shape == expected.shape, name
-        assert np.abs(a - expected).max() <= tolerance * max(np.abs(expected).max(), 1e-3), name
+        assert np.abs(a - expected).max(initial=0) <= tolerance * max(np.abs(expected).max(initial=0), 1e-3), name
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,26 @@ def test_batch_norm_and_relu(device, kind, shape, relu, train):
             np.testing.assert_allclose(to_host(a), e, rtol=1e-11, atol=1e-13)
     else:
         assert_equal(device, make, lambda layer: CudaBatchNorm(layer, False, device.launcher), shape, train=train)
+
+
+@pytest.mark.parametrize("kind", [Softmax, LogSoftmax])
+@pytest.mark.parametrize("shape", [(3, 1), (9, 10), (1, 33), (2, 3, 70), (0, 4)])
+def test_softmax_and_log_softmax_of_rows(device, kind, shape):
+    def make(backend):
+        return Sequential([kind()], "float64", backend)
+
+    assert_equal(device, make, lambda model: CudaSoftmax(model.layers["0"], device.launcher, device.backend), shape)
+
+
+@pytest.mark.parametrize("kind", [Softmax, LogSoftmax])
+def test_softmax_of_large_and_infinite_numbers(device, kind):
+    x = np.array([[1e4, -1e4, 0], [-1e4, -1e4, -2e4], [0, -np.inf, 1], [0, np.nan, 1], [np.inf, 0, 1]])
+    with np.errstate(all="ignore"):
+        expected = kind().forward(x)[0]
+    y = device.backend.to_host(
+        CudaSoftmax(kind(), device.launcher, device.backend).forward(device.backend.asarray(x))[0]
+    )
+    np.testing.assert_allclose(y, expected, rtol=1e-14)
 
 
 @pytest.mark.parametrize("options", [

@@ -6,6 +6,7 @@ from functools import partial
 
 from ....train import train_steps
 from .flat_state import FlatState, NotFlat
+from .loss import with_loss_kernels
 from .program import Program
 from .step_numbers import StepNumber, StepNumbers
 from .update import Update, refusal
@@ -35,6 +36,7 @@ class CapturedTraining:
         self.numbers = StepNumbers(model.backend, math.ceil(len(images) / batch_size))
         self.update = Update(flat, optimizer, tools, self.numbers, launcher)
         self.start = self.numbers.column("start", "int64", lambda step: (step - self.update.first) * batch_size)
+        model, loss = with_loss_kernels(model, loss, launcher)
         loss = with_weights_on_device(loss, model.backend)
         self.loss, self.batch_size = xp.zeros((), flat.dtype), batch_size
         tools = replace(tools, schedule=None, max_norm=None, average=None)

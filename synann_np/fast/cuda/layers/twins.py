@@ -1,9 +1,10 @@
 """Which layers have a CUDA twin."""
 
-from ....layers import Conv2d, MaxPool2d, ReLU, Synapse, SynapseRNN
+from ....layers import Conv2d, LogSoftmax, MaxPool2d, ReLU, Softmax, Synapse, SynapseRNN
 from ..synapse import CudaSynapse
 from .batchnorm import NORMS, CudaBatchNorm
 from .pixels import CudaConv2d, CudaMaxPool2d
+from .softmax import CudaSoftmax
 from .synapse_rnn import UNITS, CudaSynapseRNN
 
 
@@ -28,6 +29,8 @@ def with_twins(model, launcher, input_gradient=True):
             twin = CudaSynapse(first, launcher)
         elif type(first) is SynapseRNN and first.hidden_size <= UNITS:
             twin = CudaSynapseRNN(first, launcher)
+        elif type(first) in (Softmax, LogSoftmax) and first.axis == -1:
+            twin = CudaSoftmax(first, launcher, model.backend)
         layers.append((names[0], twin))
         names = names[count:]
     return layers
