@@ -35,6 +35,7 @@ using std::log;
 using std::max;
 using std::min;
 using std::sqrt;
+using std::tanh;
 
 // So that the section is there even if no kernel has shared memory.
 __shared__ char nothing_shared __attribute__((used));

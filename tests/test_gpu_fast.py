@@ -20,9 +20,11 @@ from synann_np.fast.cuda import EVALUATE, TRAIN, CupyLauncher, parameter_views, 
 from synann_np.fast.cuda.captured.loss import CudaCrossEntropy
 from synann_np.fast.cuda.compile import compile_for_cuda
 from synann_np.fast.cuda.layers.softmax import CudaSoftmax
+from synann_np.fast.cuda.layers.synapse_rnn import CudaSynapseRNN
+from synann_np.fast.cuda.layers.tanh_rnn import CudaRNN
 from synann_np.fast.cuda.model import CudaModel
 from synann_np.fast.cuda.synapse import CudaSynapse
-from synann_np.layers import LogSoftmax, Softmax, Synapse
+from synann_np.layers import RNN, LogSoftmax, Softmax, Synapse, SynapseRNN
 from synann_np.losses import cross_entropy, nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
@@ -231,3 +233,19 @@ def test_the_softmax_kernels_agree_with_the_plain_layer(device, kind):
         y, cache = layer.forward(backend.asarray(x))
         results.append({"y": backend.to_host(y), "dx": backend.to_host(layer.backward(backend.asarray(dy), cache)[0])})
     assert_close(results[1], results[0], 1e-5)
+
+
+@pytest.mark.parametrize("options", [{"return_sequences": True}, {"truncate": 3}])
+@pytest.mark.parametrize(("kind", "twin"), [(RNN, CudaRNN), (SynapseRNN, CudaSynapseRNN)])
+def test_the_kernels_of_recurrent_layers_agree_with_the_plain_layer(device, kind, twin, options):
+    results = []
+    for backend in (get_backend("numpy"), device.backend):
+        rng = np.random.default_rng(3)
+        layer = kind(28, 64, rng=rng, backend=backend, **options)
+        x, dy = rng.normal(size=(9, 7, 28)), rng.normal(size=(9, 7, 64))
+        layer = layer if backend.name == "numpy" else twin(layer, device.launcher())
+        y, cache = layer.forward(backend.asarray(x, "float32"))
+        dy = dy if layer.return_sequences else dy[:, -1]
+        dx, grads = layer.backward(backend.asarray(dy, "float32"), cache)
+        results.append({name: backend.to_host(a) for name, a in {"y": y, "dx": dx, **grads}.items()})
+    assert_close(results[1], results[0], 1e-4)

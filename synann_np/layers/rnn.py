@@ -57,8 +57,7 @@ class RNN(Recurrent):
     def backward(self, dy: Array, cache: Any) -> tuple[Any, dict[str, Array]]:
         x, states = cache
         self.check_output_gradient(dy, x.shape[1], len(x))
-        xp, T = array_module(dy), len(states)
-        W, R, _, _ = self.params.values()
+        xp, T, R = array_module(dy), len(states), self.params["weight_hh_l0"]
         da = xp.empty_like(states)
         sent_back = 0
         for t in reversed(range(T)):
@@ -67,6 +66,10 @@ class RNN(Recurrent):
             sent_back = 0 if self.is_cut(t, T) else product(da[t], R)
         before = xp.zeros_like(states)  # h_t−1
         before[1:] = states[:-1]
+        return self.gradients(da, x, before)
+
+    def gradients(self, da: Array, x: Array, before: Array) -> tuple[Any, dict[str, Array]]:
+        """dx and the gradients of the parameters, from da_t, x_t and h_t−1 of all steps, (T, N, ...)."""
         db = da.sum(axis=(0, 1))
         grads = {
             "weight_ih_l0": self.sum_of_steps(da, x),
@@ -74,4 +77,4 @@ class RNN(Recurrent):
             "bias_ih_l0": db,
             "bias_hh_l0": db.copy(),
         }
-        return self.product_of_steps(da, W).swapaxes(0, 1), grads
+        return self.product_of_steps(da, self.params["weight_ih_l0"]).swapaxes(0, 1), grads

@@ -125,12 +125,17 @@ ARRAYS = {
     # of the recurrent synapse layer: T steps, I units
     **{
         f"rnn.{name}": ("real", ("T", "N", "I"))
-        for name in ("e", "h", "product", "dy", "t", "t_zero", "v", "de", "dalpha", "dg")
+        for name in ("e", "h", "product", "t", "t_zero", "v", "de", "dalpha", "dg")
     },
+    "rnn.dy": ("real", ("N", "D", "I")),  # of the last D steps
     "rnn.zeros": ("uint8", ("T", "N", "I")),
     "rnn.alpha": ("real", ("I",)),
     "rnn.g": ("real", ("I",)),  # leaking rates
     "rnn.beta": ("real", ("I", "I")),
+    # of the plain recurrent layer
+    **{f"tanh_rnn.{name}": ("real", ("T", "N", "I")) for name in ("driven", "h", "da", "before")},
+    "tanh_rnn.dy": ("real", ("N", "D", "I")),
+    "tanh_rnn.weight": ("real", ("I", "I")),
     # of softmax and log-softmax: N rows of K
     **{f"softmax.{name}": ("real", ("N", "K")) for name in ("x", "y", "dy", "dx")},
     # of the loss of class labels: N rows, K classes

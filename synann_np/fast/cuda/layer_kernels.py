@@ -45,7 +45,17 @@ LAYER_KERNELS = {
     "rnn_backward": Kernel(
         of("rnn", "dy e alpha g beta h product zeros"),
         of("rnn", "t t_zero v de dalpha dg"),
-        words("T N I cut"),
+        words("T N I D cut"),
+        lambda s: (s["N"], 1),
+        256,
+    ),
+    "tanh_rnn_forward": Kernel(
+        of("tanh_rnn", "driven weight"), of("tanh_rnn", "h"), words("T N I"), lambda s: (s["N"], 1), 256
+    ),
+    "tanh_rnn_backward": Kernel(
+        of("tanh_rnn", "dy weight h"),
+        of("tanh_rnn", "da before"),
+        words("T N I D cut"),
         lambda s: (s["N"], 1),
         256,
     ),

@@ -25,16 +25,21 @@ struct __align__(4 * sizeof(real)) real4 { real x, y, z, w; };
 
 #define WHOLE_WARP 0xffffffffu
 
-// Sum and maximum over the 32 lanes of a warp, the same in every lane. The order of the additions is fixed.
-__device__ inline real warp_sum(real value)
+// Sum over groups of LANES lanes, and over a warp: the same in every lane. The order of the additions is fixed.
+template <int LANES>
+__device__ inline real group_sum(real value)
 {
-    for (int distance = 16; distance > 0; distance /= 2) value += __shfl_xor_sync(WHOLE_WARP, value, distance);
+    for (int distance = LANES / 2; distance > 0; distance /= 2)
+        value += __shfl_xor_sync(WHOLE_WARP, value, distance);
     return value;
 }
+
+__device__ inline real warp_sum(real value) { return group_sum<32>(value); }
 
 // NaN wins, as in NumPy: it must not be hidden.
 __device__ inline real larger(real a, real b) { return a > b || a != a ? a : b; }
 
+// Maximum over a warp.
 __device__ inline real warp_max(real value)
 {
     for (int distance = 16; distance > 0; distance /= 2)

@@ -19,7 +19,9 @@ FILES = (
     "update.cu",
     "pixels.cu",
     "batch_norm.cu",
+    "recurrent.cu",
     "synapse_rnn.cu",
+    "tanh_rnn.cu",
     "softmax.cu",
     "cross_entropy.cu",
 )

@@ -1,22 +1,20 @@
-// The recurrent synapse layer, one block a row, all of its steps inside (the derivation: layers/synapse_rnn.py):
+// The recurrent synapse layer (the derivation: layers/synapse_rnn.py), see recurrent.cu:
 //
 //     h_t = (1 − g) h_t−1 + g S_t,    S_ti = α_i e_ti P_ti,    P_ti = ∏_j (1 − β_ij h_t−1,j)
 //
-// The states of a row stay in shared memory. Four lanes share a unit. What t and t_zero are: synapse.cu; dβ is the sum
-// over all rows and steps that synapse_backward_beta takes of them.
-
-#define RNN_THREADS 256
-#define RNN_UNITS 1024  // at most
+// What t and t_zero are: synapse.cu; dβ is the sum over all rows and steps that synapse_backward_beta takes of them.
 
 extern "C" __global__ void __launch_bounds__(RNN_THREADS)
 rnn_forward(const real *__restrict__ e, const real *__restrict__ alpha, const real *__restrict__ g,
             const real *__restrict__ beta, real *h, real *product, uint8 *zeros, int T, int N, int I)
 {
-    __shared__ real before[RNN_UNITS], after[RNN_UNITS];
+    __shared__ real states[2][RNN_UNITS];
     int lane = threadIdx.x % 4;
-    for (int i = threadIdx.x; i < I; i += RNN_THREADS) before[i] = 0;
+    for (int i = threadIdx.x; i < I; i += RNN_THREADS) states[0][i] = 0;
     __syncthreads();
     for (int t = 0; t < T; t++) {
+        const real *before = states[t % 2];
+        real *after = states[1 - t % 2];
         int64 row = ((int64)t * N + blockIdx.x) * I;
         for (int start = 0; start < I; start += RNN_THREADS / 4) {
             int i = start + threadIdx.x / 4;
@@ -39,18 +37,15 @@ rnn_forward(const real *__restrict__ e, const real *__restrict__ alpha, const re
             }
         }
         __syncthreads();
-        for (int i = threadIdx.x; i < I; i += RNN_THREADS) before[i] = after[i];
-        __syncthreads();
     }
 }
 
-// cut: no gradient passes from a step whose distance from the end is a multiple of it; 0: everywhere. dalpha and dg are
-// not yet summed over rows and steps.
+// dalpha and dg are not yet summed over rows and steps.
 extern "C" __global__ void __launch_bounds__(RNN_THREADS)
 rnn_backward(const real *__restrict__ dy, const real *__restrict__ e, const real *__restrict__ alpha,
              const real *__restrict__ g, const real *__restrict__ beta, const real *__restrict__ h,
              const real *__restrict__ product, const uint8 *__restrict__ zeros, real *t, real *t_zero, real *v, real *de,
-             real *dalpha, real *dg, int T, int N, int I, int cut)
+             real *dalpha, real *dg, int T, int N, int I, int D, int cut)
 {
     __shared__ real row_t[RNN_UNITS], row_t_zero[RNN_UNITS], sent_back[RNN_UNITS];
     int lane = threadIdx.x % 4;
@@ -60,7 +55,7 @@ rnn_backward(const real *__restrict__ dy, const real *__restrict__ e, const real
         int64 row = ((int64)step * N + blockIdx.x) * I, last = row - (int64)N * I;
         for (int i = threadIdx.x; i < I; i += RNN_THREADS) {
             int64 place = row + i;
-            real dh = dy[place] + sent_back[i], dS = dh * g[i], R = product[place];
+            real dh = output_gradient(dy, step, i, T, D, I) + sent_back[i], dS = dh * g[i], R = product[place];
             real P = zeros[place] == 0 ? R : (real)0, state = step == 0 ? (real)0 : h[last + i];
             real gradient = dS * alpha[i] * e[place] * R;
             t[place] = row_t[i] = zeros[place] == 0 ? gradient : (real)0;
@@ -72,19 +67,19 @@ rnn_backward(const real *__restrict__ dy, const real *__restrict__ e, const real
             sent_back[i] = dh * (1 - g[i]);
         }
         __syncthreads();
-        bool is_cut = step == 0 || (cut > 0 && (T - step) % cut == 0);
+        bool passes = !is_cut(step, T, cut);
         for (int start = 0; start < I; start += RNN_THREADS / 4) {
             int j = start + threadIdx.x / 4;
             real sum = 0;
-            if (j < I && !is_cut) {
+            if (j < I && passes) {
                 real state = h[last + j];
                 for (int i = lane; i < I; i += 4) {
                     real b = beta[(int64)i * I + j];
                     sum += clip(synapse_c(1 - b * state, row_t[i], row_t_zero[i]) * b, SQRT_LARGEST);
                 }
             }
-            for (int distance = 1; distance < 4; distance *= 2) sum += __shfl_xor_sync(WHOLE_WARP, sum, distance);
-            if (j < I && lane == 0) sent_back[j] = is_cut ? (real)0 : sent_back[j] - sum;
+            sum = group_sum<4>(sum);
+            if (j < I && lane == 0) sent_back[j] = passes ? sent_back[j] - sum : (real)0;
         }
         __syncthreads();
     }

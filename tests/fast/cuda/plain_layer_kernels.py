@@ -64,14 +64,33 @@ class PlainLayerKernels:
         for t in reversed(range(T)):
             before = a["h"][t - 1] if t else np.zeros_like(a["h"][0])
             S, cache = synapse_graph_forward(a["e"][t], before, a["alpha"], a["beta"])
-            dh = a["dy"][t] + sent_back
+            dh = self.output_gradient(a, t) + sent_back
             dS = dh * a["g"]
             a["de"][t], dv, _, _ = synapse_graph_backward(dS, cache)
             gradient = dS * a["alpha"] * a["e"][t] * cache[3]
             a["t"][t], a["t_zero"][t] = (np.where(cache[6] == zeros, gradient, 0) for zeros in (0, 1))
             a["v"][t], a["dalpha"][t], a["dg"][t] = before, dS * a["e"][t] * cache[2], dh * (S - before)
-            is_cut = t == 0 or (a["cut"] and (T - t) % a["cut"] == 0)
-            sent_back = 0 if is_cut else dh * (1 - a["g"]) + dv
+            sent_back = 0 if self.is_cut(a, t) else dh * (1 - a["g"]) + dv
+
+    def output_gradient(self, a, t):
+        """dy_t: of the last D steps."""
+        step = t - (int(a["T"]) - int(a["D"]))
+        return a["dy"][:, step] if step >= 0 else np.zeros_like(a["dy"][:, 0])
+
+    def is_cut(self, a, t):
+        return t == 0 or (a["cut"] and (a["T"] - t) % a["cut"] == 0)
+
+    def tanh_rnn_forward(self, a):
+        h = np.zeros_like(a["h"][0])
+        for t in range(len(a["h"])):
+            a["h"][t] = h = np.tanh(a["driven"][t] + h @ a["weight"].T)
+
+    def tanh_rnn_backward(self, a):
+        sent_back, h, da = 0, a["h"], a["da"]
+        a["before"][0], a["before"][1:] = 0, h[:-1]
+        for t in reversed(range(len(h))):
+            da[t] = (self.output_gradient(a, t) + sent_back) * (1 - h[t] * h[t])
+            sent_back = 0 if self.is_cut(a, t) else da[t] @ a["weight"]
 
     def synapse_backward_beta(self, a):
         q = 1 - a["beta"] * a["v"][:, None, :]

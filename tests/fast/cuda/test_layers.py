@@ -9,7 +9,8 @@ from synann_np.fast.cuda.layers.batchnorm import CudaBatchNorm
 from synann_np.fast.cuda.layers.pixels import CudaConv2d, CudaMaxPool2d
 from synann_np.fast.cuda.layers.softmax import CudaSoftmax
 from synann_np.fast.cuda.layers.synapse_rnn import CudaSynapseRNN
-from synann_np.layers import BatchNorm1d, BatchNorm2d, Conv2d, LogSoftmax, MaxPool2d, ReLU, Softmax, SynapseRNN
+from synann_np.fast.cuda.layers.tanh_rnn import CudaRNN
+from synann_np.layers import RNN, BatchNorm1d, BatchNorm2d, Conv2d, LogSoftmax, MaxPool2d, ReLU, Softmax, SynapseRNN
 from synann_np.sequential import Sequential
 
 
@@ -109,6 +110,23 @@ def test_batch_norm_and_relu(device, kind, shape, relu, train):
         assert_equal(device, make, lambda layer: CudaBatchNorm(layer, False, device.launcher), shape, train=train)
 
 
+EMPTY = {
+    "Conv2d": (lambda **o: Conv2d(2, 3, 2, **o), CudaConv2d, (0, 2, 3, 4)),
+    "RNN": (lambda **o: RNN(2, 3, **o), CudaRNN, (0, 4, 2)),
+    "SynapseRNN": (lambda **o: SynapseRNN(2, 3, **o), CudaSynapseRNN, (0, 4, 2)),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_an_empty_batch(device, kind):
+    make, twin, shape = EMPTY[kind]
+
+    def layer_on(backend):
+        return make(rng=np.random.default_rng(3), dtype="float64", backend=backend)
+
+    assert_equal(device, layer_on, lambda layer: twin(layer, device.launcher), shape)
+
+
 @pytest.mark.parametrize("kind", [Softmax, LogSoftmax])
 @pytest.mark.parametrize("shape", [(3, 1), (9, 10), (1, 33), (2, 3, 70), (0, 4)])
 def test_softmax_and_log_softmax_of_rows(device, kind, shape):
@@ -140,6 +158,17 @@ def test_the_recurrent_synapse(device, units, options):
         return SynapseRNN(4, units, rng=rng, dtype="float64", backend=backend, **options)
 
     assert_equal(device, make, lambda layer: CudaSynapseRNN(layer, device.launcher), (3, 5, 4), 1e-10)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"return_sequences": True}, {"truncate": 2}, {"return_sequences": True, "truncate": 3}], ids=str
+)
+@pytest.mark.parametrize(("N", "T", "units"), [(1, 1, 1), (3, 5, 5), (2, 4, 70), (5, 7, 64)])
+def test_the_plain_recurrent_layer(device, N, T, units, options):
+    def make(backend):
+        return RNN(4, units, rng=np.random.default_rng(3), dtype="float64", backend=backend, **options)
+
+    assert_equal(device, make, lambda layer: CudaRNN(layer, device.launcher), (N, T, 4), 1e-13)
 
 
 def test_the_recurrent_synapse_with_factors_of_zero(device):

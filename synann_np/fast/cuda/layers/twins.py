@@ -1,11 +1,12 @@
 """Which layers have a CUDA twin."""
 
-from ....layers import Conv2d, LogSoftmax, MaxPool2d, ReLU, Softmax, Synapse, SynapseRNN
+from ....layers import RNN, Conv2d, LogSoftmax, MaxPool2d, ReLU, Softmax, Synapse, SynapseRNN
 from ..synapse import CudaSynapse
 from .batchnorm import NORMS, CudaBatchNorm
 from .pixels import CudaConv2d, CudaMaxPool2d
 from .softmax import CudaSoftmax
-from .synapse_rnn import UNITS, CudaSynapseRNN
+from .synapse_rnn import CudaSynapseRNN
+from .tanh_rnn import CudaRNN
 
 
 def with_twins(model, launcher, input_gradient=True):
@@ -27,8 +28,10 @@ def with_twins(model, launcher, input_gradient=True):
             twin = CudaMaxPool2d(first, launcher, model.backend)
         elif type(first) is Synapse:
             twin = CudaSynapse(first, launcher)
-        elif type(first) is SynapseRNN and first.hidden_size <= UNITS:
+        elif type(first) is SynapseRNN and CudaSynapseRNN.fits(first):
             twin = CudaSynapseRNN(first, launcher)
+        elif type(first) is RNN and CudaRNN.fits(first):
+            twin = CudaRNN(first, launcher)
         elif type(first) in (Softmax, LogSoftmax) and first.axis == -1:
             twin = CudaSoftmax(first, launcher, model.backend)
         layers.append((names[0], twin))
