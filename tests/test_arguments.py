@@ -254,7 +254,7 @@ def test_a_bad_recipe_is_one_line_with_file_and_key(tmp_path, capsys, text, word
 
 
 def test_a_recipe_that_is_not_there_is_said_with_those_that_are(tmp_path, capsys):
-    assert "no recipe fast: choose one of best, mlp, quick, rnn, seed" in refusal(capsys, "--recipe", "fast")
+    assert "no recipe fast: choose one of augmented, best, mlp, quick, rnn, seed" in refusal(capsys, "--recipe", "fast")
     assert "no recipe ../seed: " in refusal(capsys, "--recipe", "../seed")
     assert "none.toml: cannot be read (No such file" in refusal(capsys, "--recipe", tmp_path / "none.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")

@@ -84,7 +84,7 @@ def test_the_script_prints_the_table_and_draws_the_picture(tmp_path):
     folder = make_run(tmp_path / "run", [900, 991], model="cnn", seed=3)
     result = compare(folder, "--out", tmp_path / "curves.png")
     assert result.returncode == 0, result.stderr
-    assert "| cnn | MNIST, test |  | 2 |  | 3 | 99.10 | 99.10 |" in result.stdout
+    assert "| cnn | MNIST, test | 2 | 3 | 99.10 | 99.10 |" in result.stdout
     assert (tmp_path / "curves.png").exists()
 
 

@@ -110,7 +110,7 @@ def test_a_run_that_is_named_twice_counts_once(tmp_path, capsys):
     (folder / "history.jsonl").write_text(to_line(EvalRecord(1, 10, 0.5, 900, 1000)))
     (tmp_path / "link").symlink_to(folder)
     assert compare_runs.main([str(folder), f"{folder}/../run", str(tmp_path / "link")]) == 0
-    assert "| mlp | MNIST, test |  | 1 |  | 3 | 90.00 | 90.00 |" in capsys.readouterr().out
+    assert "| mlp | MNIST, test | 1 | 3 | 90.00 | 90.00 |" in capsys.readouterr().out
 
 
 def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path):

@@ -17,28 +17,13 @@ def table(groups: list[list[Run]]) -> str:
     """A row for each group of runs: accuracy after the last epoch, mean ± standard deviation over the seeds.
 
     The last epoch, not the best one: who picks an epoch by its test accuracy has fitted the test set. Seconds are the
-    mean over the runs, from the start of the process to its end.
+    mean over the runs, from the start of the process to its end. A column that would be empty is left out.
     """
-    lines = [_line(COLUMNS), _line("---" for _ in COLUMNS)]
-    for runs, name in zip(groups, names(groups), strict=True):
-        last = [100 * run.accuracies[-1] for run in runs]
-        epochs = "–".join(dict.fromkeys(str(f(len(run.accuracies) for run in runs)) for f in (min, max)))
-        parameters = runs[0].settings.get("parameters")
-        lines.append(
-            _line(
-                [
-                    name,
-                    runs[0].data_set,
-                    "" if parameters is None else f"{parameters:,}",
-                    epochs,
-                    _seconds(runs),
-                    ", ".join(str(run.settings.get("seed", "?")) for run in runs),
-                    mean_and_deviation(last),
-                    ", ".join(f"{accuracy:.2f}" for accuracy in last),
-                ]
-            )
-        )
-    return "\n".join(lines)
+    rows = [_cells(name, runs) for name, runs in zip(names(groups), groups, strict=True)]
+    filled = [k for k in range(len(COLUMNS)) if any(row[k] for row in rows)]
+    return "\n".join(
+        f"| {' | '.join(cells[k] for k in filled)} |" for cells in (COLUMNS, ["---"] * len(COLUMNS), *rows)
+    )
 
 
 def write_tables(path: str | PathLike) -> int:
@@ -71,13 +56,24 @@ def _filled(path, begin, patterns, end):
     return f"{begin}\n{table(group(map(read_run, folders)))}\n\n{end}"
 
 
+def _cells(name, runs):
+    last = [100 * run.accuracies[-1] for run in runs]
+    parameters = runs[0].settings.get("parameters")
+    return [
+        name,
+        runs[0].data_set,
+        "" if parameters is None else f"{parameters:,}",
+        "–".join(dict.fromkeys(str(f(len(run.accuracies) for run in runs)) for f in (min, max))),
+        _seconds(runs),
+        ", ".join(str(run.settings.get("seed", "?")) for run in runs),
+        mean_and_deviation(last),
+        ", ".join(f"{accuracy:.2f}" for accuracy in last),
+    ]
+
+
 def _seconds(runs):
     timed = [run.settings for run in runs if run.settings.get("seconds")]
     if not timed:
         return ""
     threads = ", ".join(dict.fromkeys(str(settings.get("threads")) for settings in timed))
     return f"{statistics.mean(settings['seconds'] for settings in timed):.3g} ({threads})"
-
-
-def _line(cells):
-    return f"| {' | '.join(cells)} |"
