@@ -1,20 +1,9 @@
 """From a Sequential to a faster one with the same parameters, and the report on what was replaced."""
 
+import math
 import os
 
-from ..layers import (
-    RNN,
-    BatchNorm1d,
-    BatchNorm2d,
-    Conv2d,
-    Dropout2d,
-    MaxPool2d,
-    ReLU,
-    Synapse,
-    SynapseGraph,
-    SynapseRNN,
-    SynapseTensor,
-)
+from .. import layers
 from .compiled import Compiled
 from .cores import usable_cores
 from .cuda.compile import compile_for_cuda
@@ -22,13 +11,12 @@ from .loops import working_compiler
 from .loops.arrays import loops
 from .loops.batchnorm import FastBatchNorm
 from .loops.conv2d import FastConv2d
-from .loops.conv_pool_relu import LARGEST_KERNEL, ConvPoolReLU
+from .loops.conv_pool_relu import ConvPoolReLU
 from .loops.maxpool2d import FastMaxPool2d
-from .loops.rnn import FastRNN
 from .loops.synapse_graph import with_fast_graph
 from .loops.synapse_rnn import FastSynapseRNN
 
-GRAPHS = (Synapse, SynapseGraph, SynapseTensor)
+GRAPHS = layers.Synapse, layers.SynapseGraph, layers.SynapseTensor
 WINDOW = 256  # pixels of a pooling window that one byte can number
 
 
@@ -64,67 +52,53 @@ def compile(model, threads=None, input_gradient=True):
     if isinstance(model, Compiled):
         model = model.plain
     wanted, threads = threads, usable_cores() if threads is None else threads
-    names, layers = list(model.layers), []
+    names, found = list(model.layers), []
     while names:
         chain = [model.layers[name] for name in names[:4]]
-        count, twin = _twin(chain, threads, input_gradient or bool(layers))
-        if any(loops(*source, twin.dtype or "float32") is None for source in getattr(twin, "in_c", ())):
+        count, twin = _twin(chain, threads, input_gradient or bool(found))
+        if any(loops(source, twin.dtype or "float32") is None for source in getattr(twin, "in_c", ())):
             count, twin = 1, chain[0]  # what cannot be compiled: library() has warned
         if twin is not chain[0]:
             twin.replaces = names[:count]
-        layers.append((names[0], twin))
+        found.append((names[0], twin))
         names = names[count:]
-    return Compiled(layers, model, (compile, wanted, input_gradient))
+    return Compiled(found, model, (compile, wanted, input_gradient))
 
 
 def _twin(chain, threads, wants_dx):
     """How many layers at the start of the chain are replaced, and by what; 1 and the layer itself without a twin."""
-    kinds, first = [type(layer) for layer in chain], chain[0]
-    dropout = len(chain) > 1 and kinds[1] is Dropout2d
-    pattern = kinds[:1] + kinds[2:] if dropout else kinds[:3]
-    if pattern == [Conv2d, MaxPool2d, ReLU] and _can_be_one(first, chain[1 + dropout]):
-        parts = (first, chain[1] if dropout else None, chain[1 + dropout], chain[2 + dropout])
-        return 3 + dropout, ConvPoolReLU(*parts, threads, wants_dx)
-    if (
-        kinds[0] is Conv2d
-        and first.stride == (1, 1)
-        and _is_dense(first)
-        and all(p < k for p, k in zip(first.padding, first.kernel_size, strict=True))
-    ):
-        return 1, FastConv2d(first, threads, wants_dx)
-    if kinds[0] in (BatchNorm1d, BatchNorm2d):
-        relu = kinds[1:2] == [ReLU]
+    first, kinds = chain[0], [type(layer) for layer in chain]
+    if kinds[0] is layers.Conv2d and _fits_convolution(first):
+        with_dropout = kinds[1:2] == [layers.Dropout2d]
+        behind = slice(1 + with_dropout, 3 + with_dropout)
+        if kinds[behind] == [layers.MaxPool2d, layers.ReLU] and first.padding == (0, 0):
+            pool = chain[behind][0]
+            if _fits_pooling(pool) and pool.kernel_size == (2, 2):
+                return behind.stop, ConvPoolReLU(first, chain[1] if with_dropout else None, threads, wants_dx)
+        if all(p < k for p, k in zip(first.padding, first.kernel_size, strict=True)):
+            return 1, FastConv2d(first, threads, wants_dx)
+    if kinds[0] in (layers.BatchNorm1d, layers.BatchNorm2d):
+        relu = kinds[1:2] == [layers.ReLU]
         return 1 + relu, FastBatchNorm(first, relu, threads)
-    if (
-        kinds[0] is MaxPool2d
-        and _has_only_whole_windows(first)
-        and first.stride == first.kernel_size
-        and first.kernel_size[0] * first.kernel_size[1] <= WINDOW
-    ):
+    if kinds[0] is layers.MaxPool2d and _fits_pooling(first) and math.prod(first.kernel_size) <= WINDOW:
         return 1, FastMaxPool2d(first, threads)
     if kinds[0] in GRAPHS or getattr(first, "sharded", False):
         return 1, with_fast_graph(first, threads)
-    if kinds[0] is RNN:
-        return 1, FastRNN(first, threads)
-    if kinds[0] is SynapseRNN:
+    if kinds[0] is layers.SynapseRNN:
         return 1, FastSynapseRNN(first, threads)
     return 1, first
 
 
-def _can_be_one(conv, pool):
-    """Whether convolution, pooling and relu fit ConvPoolReLU."""
-    KH, KW = conv.kernel_size
-    plain = conv.stride == (1, 1) and conv.padding == (0, 0) and pool.kernel_size == pool.stride == (2, 2)
-    return plain and _is_dense(conv) and _has_only_whole_windows(pool) and KH * KW <= LARGEST_KERNEL
+def _fits_convolution(conv):
+    """Whether every filter sees every channel, without steps or gaps, and the border is as wide on both sides."""
+    dense = conv.groups == 1 and conv.stride == conv.dilation == (1, 1)
+    return dense and all(before == after for before, after in conv.border)
 
 
-def _is_dense(conv):
-    """Whether every filter sees every channel, without gaps, and the border is as wide on both sides."""
-    return conv.groups == 1 and conv.dilation == (1, 1) and all(before == after for before, after in conv.border)
-
-
-def _has_only_whole_windows(pool):
-    return pool.padding == (0, 0) and pool.dilation == (1, 1) and not pool.ceil_mode
+def _fits_pooling(pool):
+    """Whether its windows are whole and do not overlap."""
+    whole = pool.padding == (0, 0) and pool.dilation == (1, 1) and not pool.ceil_mode
+    return whole and pool.stride == pool.kernel_size
 
 
 def report(model):
@@ -132,19 +106,17 @@ def report(model):
 
     Arguments: model: Sequential, as returned by compile.
     """
-    layers = model.layers.items()
     if model.backend.name != "numpy":
-        return "\n".join(f"{name}: {layer!r}: computed by {model.backend.name}" for name, layer in layers)
-    compiled = any("replaces" in vars(layer) for _, layer in layers)
-    if compiled:
-        why = "no faster twin"
+        why = f"computed by {model.backend.name}"
+    elif any("replaces" in vars(layer) for layer in model.layers.values()):
+        why = "plain: no faster twin"
     else:
-        why = "no C compiler was found" if working_compiler() is None else "the model is not compiled"
-    return "\n".join(f"{name}: {layer!r}: {_how(layer, why)}" for name, layer in layers)
+        why = "plain: no C compiler was found" if working_compiler() is None else "plain: the model is not compiled"
+    return "\n".join(f"{name}: {layer!r}: {_how(layer, why)}" for name, layer in model.layers.items())
 
 
 def _how(layer, why):
     if "replaces" not in vars(layer):
-        return f"plain: {why}"
+        return why
     others = ", ".join(layer.replaces[1:])
     return f"compiled C loops (with {others})" if others else "compiled C loops"

@@ -1,13 +1,57 @@
-"""Arrays as loops in C take them: by address. C cannot check shape, dtype or memory order, so this file does."""
+"""Loops in C on arrays. C cannot check shape, dtype or memory order, so this file and the layers do."""
 
 import ctypes
+import struct
 import sys
 
 import numpy as np
 
-from .compiler import library
+from .compiler import POOL, library
 
 REAL = {"float32": "float", "float64": "double"}  # what C calls a dtype
+CACHE_LINE = 64  # bytes; no vector is longer
+
+
+class Loops:
+    """The kernels of a C source (vectors.h), compiled for one dtype. lanes: numbers in a vector."""
+
+    def __init__(self, kernels, pool):
+        self.kernels, self.on_threads = kernels, pool["run"]
+        self.lanes = self.constant("lanes")
+        self.on_threads.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64]
+
+    def constant(self, name):
+        """The value of an int64_t of the source."""
+        return ctypes.c_int64.in_dll(self.kernels, name).value
+
+    def run(self, name, threads, parts, *job):
+        """Call the kernel `name` for every part, 0 .. parts − 1, on at most this number of threads.
+
+        job: the fields of its struct in their order: int (int64_t), float (double), array (pointer) or None (NULL).
+        """
+        fields = [_address(a) if isinstance(a, np.ndarray) else 0 if a is None else a for a in job]
+        layout = "".join("d" if isinstance(a, float) else "q" for a in fields)
+        self.on_threads(getattr(self.kernels, name), struct.pack(layout, *fields), parts, threads)
+
+
+def loops(source, dtype):
+    """The Loops of a C source, or None: it cannot be compiled here, or dtype is neither float32 nor float64."""
+    found = _loaded.get((source, dtype))
+    if found is None and (real := REAL.get(np.dtype(dtype).name)):
+        kernels, pool = library(source, REAL=real), library(POOL)
+        if kernels and pool:
+            found = _loaded[source, dtype] = Loops(kernels, pool)
+    return found
+
+
+_loaded = {}
+
+
+def scratch(*shape, dtype):
+    """An array of any content, at a multiple of CACHE_LINE."""
+    a = np.empty(int(np.prod(shape)) * np.dtype(dtype).itemsize + CACHE_LINE, np.uint8)
+    start = -_address(a) % CACHE_LINE
+    return a[start : a.size - CACHE_LINE + start].view(dtype).reshape(shape)
 
 
 def contiguous(a, shape, dtype):
@@ -25,14 +69,10 @@ def batch_innermost(x):
     return np.ascontiguousarray(x.transpose(*range(1, x.ndim), 0))
 
 
-def whole_strides(a):
-    """`a`, or a copy where its strides are not multiples of the item size or its data is not aligned."""
-    fits = a.flags.aligned and all(s % a.itemsize == 0 for s in a.strides)
-    return a if fits else np.ascontiguousarray(a)
-
-
 def strided(a):
-    """`a` and its strides, in elements."""
+    """`a` and its strides, in elements; a copy where they are no multiples of the item size or data is not aligned."""
+    if not a.flags.aligned or any(s % a.itemsize for s in a.strides):
+        a = np.ascontiguousarray(a)
     return a, *(s // a.itemsize for s in a.strides)
 
 
@@ -48,32 +88,3 @@ def _knows_struct():
 
 _pointer_at = ctypes.c_void_p.from_address
 _address = _address_in_struct if _knows_struct() else lambda a: a.ctypes.data
-
-
-def call(function, *arguments):
-    """A function of a library in C; arrays among the arguments, which it keeps alive, are handed over by address.
-
-    Returns: what the function returns. Raises: MemoryError if that is 0: no memory for its scratch space.
-    """
-    result = function(*[_address(a) if isinstance(a, np.ndarray) else a for a in arguments])
-    if result == 0:
-        raise MemoryError("synann_np.fast: no memory for the scratch space of a layer")
-    return result
-
-
-def loops(source, signatures, dtype):
-    """A C source compiled for float32 or float64, its functions with their argument types.
-
-    Arguments: signatures: dict function name -> list of ctypes types.
-
-    Returns: ctypes.CDLL, or None: it cannot be compiled here, or dtype is another one.
-    """
-    found = _loaded.get((source, dtype))
-    if found is None and (real := REAL.get(np.dtype(dtype).name)) and (found := library(source, REAL=real)):
-        for name, types in signatures.items():
-            getattr(found, name).argtypes = types
-        _loaded[source, dtype] = found
-    return found
-
-
-_loaded = {}

@@ -1,19 +1,15 @@
 """BatchNorm, with or without a relu after it, by loops in C."""
 
-import ctypes
 from pathlib import Path
 
 import numpy as np
 
 from ...layers import Layer
-from .arrays import batch_innermost, call, contiguous, loops
+from .arrays import batch_innermost, contiguous, loops
 
 SOURCE = Path(__file__).with_suffix(".c")
-_number, _array, _real = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
-SIGNATURES = {
-    "forward": [*[_number] * 6, _real, *[_array] * 6],
-    "backward": [*[_number] * 7, _real, *[_array] * 9],
-}
+LINE = 16  # columns of a part
+FEW_VALUES = 2**18  # sooner done than handed from one core's cache to another's
 
 
 class FastBatchNorm(Layer):
@@ -30,7 +26,7 @@ class FastBatchNorm(Layer):
     absent. Sums are taken in float64 over blocks of 512 values.
     """
 
-    in_c = ((SOURCE, SIGNATURES),)
+    in_c = (SOURCE,)
     mixes_rows = True
 
     def __init__(self, norm, relu, threads):
@@ -39,75 +35,69 @@ class FastBatchNorm(Layer):
         self.params, self.buffers, self.momentum = norm.params, norm.buffers, norm.momentum
 
     def forward(self, x, train=False):
-        self.norm.check_shape(x)
         M = x.size // self.norm.num_features
         if train and M < 2:
+            self.norm.check_shape(x)
             raise ValueError(f"{self.norm}: training needs more than one value per channel, got {x.shape}")
-        x = laid_out(x)
-        if train:
-            mean, var = np.empty((2, self.norm.num_features), x.dtype)
-        else:  # copies: backward uses the statistics of now
-            mean, var = (
-                contiguous(self.buffers[name], (self.norm.num_features,), x.dtype).copy()
-                for name in ("running_mean", "running_var")
-            )
-        y = np.empty_like(x)
-        self._forward(train, x, mean, var, y)
-        if train:
-            for name, value in (("running_mean", mean), ("running_var", var * (M / (M - 1)))):
-                self.buffers[name] += self.momentum * (value - self.buffers[name])
-        return batch_first(y), (x, y, mean, var, train)
+        if not train:  # copies: backward uses the statistics of now
+            y, cache = self.normalised(x, *(self.buffers[name].copy() for name in ("running_mean", "running_var")))
+            return y, (*cache[:-1], False)
+        *moments, y, x = self._statistics(x, True)
+        for name, value in (("running_mean", moments[0]), ("running_var", moments[1] * (M / (M - 1)))):
+            self.buffers[name] += self.momentum * (value - self.buffers[name])
+        return batch_first(y), (x, y, *moments, True)
 
     def backward(self, dy, cache):
-        x, _, mean, _, train = cache
-        dx, dweight, dbias = np.empty_like(x), np.empty_like(mean), np.empty_like(mean)
-        self._backward(train, 0, dy, cache, dx, dweight, dbias)
-        return batch_first(dx), {"weight": dweight, "bias": dbias}
+        dweight, dbias = np.empty_like(cache[2]), np.empty_like(cache[2])
+        return self._backward(dy, cache, dweight, dbias, 0, True), {"weight": dweight, "bias": dbias}
 
     # What distributed.SyncedBatchNorm does with a part of a batch.
 
     def moments(self, x):
         """Mean and variance (C,) of x alone."""
-        self.norm.check_shape(x)
-        mean, var = np.empty((2, self.norm.num_features), x.dtype)
-        self._forward(True, laid_out(x), mean, var, None)
-        return mean, var
+        return self._statistics(x, False)[:2]
 
     def normalised(self, x, mean, var):
         """y of x, where mean and var are those of the whole batch; and the cache for sums and input_gradient."""
+        self.norm.check_shape(x)
         x = laid_out(x)
+        mean, var = (contiguous(a, (self.norm.num_features,), x.dtype) for a in (mean, var))
         y = np.empty_like(x)
-        self._forward(False, x, mean, var, y)
+        self._run("forward", x, (0, 0), None, None, mean, var, y, None, None)
         return batch_first(y), (x, y, mean, var, True)
 
     def sums(self, dy, cache):
         """dweight, dbias (C,): the share of x in those of the whole batch."""
         dweight, dbias = np.empty_like(cache[2]), np.empty_like(cache[2])
-        self._backward(True, 0, dy, cache, None, dweight, dbias)
+        self._backward(dy, cache, dweight, dbias, 0, False)
         return dweight, dbias
 
     def input_gradient(self, dy, cache, dweight, dbias, M):
         """dx, where dweight, dbias and M, the number of values a channel, are those of the whole batch."""
-        dx = np.empty_like(cache[0])
-        self._backward(True, M, dy, cache, dx, np.ascontiguousarray(dweight), np.ascontiguousarray(dbias))
-        return batch_first(dx)
+        return self._backward(dy, cache, np.ascontiguousarray(dweight), np.ascontiguousarray(dbias), M, True)
 
-    def _forward(self, train, x, mean, var, y):
-        C = self.norm.num_features
-        options = (C, x.size // C, x.ndim == 2, self.relu, train, self.norm.eps)
-        call(loops(SOURCE, SIGNATURES, x.dtype).forward, self.threads, *options, x, *self.weights(), mean, var, y)
+    def _statistics(self, x, wants_y):
+        """mean, var (C,), y or None, x laid out."""
+        self.norm.check_shape(x)
+        x = laid_out(x)
+        mean, var = np.empty((2, self.norm.num_features), x.dtype)
+        y = np.empty_like(x) if wants_y else None
+        self._run("forward", x, (1, 0), None, None, mean, var, y, None, None)
+        return mean, var, y, x
 
-    def _backward(self, train, M_of_all, dy, cache, dx, dweight, dbias):
-        x, y, mean, var, _ = cache
-        C = self.norm.num_features
+    def _backward(self, dy, cache, dweight, dbias, M_of_all, wants_dx):
+        x, y, mean, var, of_batch = cache
         dy = contiguous(dy if dy.ndim == 2 else dy.transpose(*range(1, dy.ndim), 0), x.shape, x.dtype)
-        options = (C, x.size // C, x.ndim == 2, self.relu, train, M_of_all, self.norm.eps)
-        arrays = (x, dy, y, self.weights()[0], mean, var, dx, dweight, dbias)
-        call(loops(SOURCE, SIGNATURES, x.dtype).backward, self.threads, *options, *arrays)
+        dx = np.empty_like(x) if wants_dx else None
+        self._run("backward", x, (of_batch, M_of_all), dy, y, mean, var, dx, dweight, dbias)
+        return batch_first(dx) if wants_dx else None
 
-    def weights(self):
-        """weight and bias, contiguous."""
-        return [contiguous(self.params[name], (self.norm.num_features,), self.dtype) for name in ("weight", "bias")]
+    def _run(self, kernel, x, sums, dy, y, *results):
+        C, by_columns = self.norm.num_features, x.ndim == 2
+        weight, bias = (contiguous(self.params[name], (C,), self.dtype) for name in ("weight", "bias"))
+        sizes = (C, x.size // C, by_columns, self.relu, *sums, float(self.norm.eps))
+        threads, parts = 1 if x.size < FEW_VALUES else self.threads, -(-C // LINE) if by_columns else C
+        loops(SOURCE, x.dtype).run(kernel, threads, parts, *sizes, x, dy, y, weight, bias, *results)
 
 
 def laid_out(x):

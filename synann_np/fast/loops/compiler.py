@@ -8,24 +8,17 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 import threading
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from .private_folder import PrivateFolder, work_folder
+from .private_folder import private_folder, read_file, write_file
 
-OPTIONS = (
-    "-std=gnu11",
-    "-O3",
-    "-ffp-contract=fast",
-    "-fno-trapping-math",
-    "-fno-math-errno",
-    "-fPIC",
-    "-shared",
-    "-pthread",
-)
+OPTIONS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-trapping-math", "-fno-math-errno"]
+AS_LIBRARY = ["-fPIC", "-shared", "-pthread"]
 FOR_THIS_PROCESSOR = (("-march=native",), ("-mcpu=native",), ())  # the first that the compiler accepts
 POOL = Path(__file__).with_name("threads.c")
 SECONDS_TO_ANSWER, SECONDS_TO_COMPILE = 30, 120  # a compiler that takes longer will not pay
@@ -50,12 +43,10 @@ class Compiler:
 def library(source, **constants):
     """The C file `source` compiled with -DNAME=value for all constants, as a ctypes.CDLL.
 
-    Its `run_parts` is the one pool of threads of this process (threads.c).
-
     Returns None if there is no compiler; and with a RuntimeWarning, once for each source, if it fails.
     """
     compiler = find_compiler()
-    return compiler and _load(compiler, Path(source), tuple(sorted(constants.items())))
+    return compiler and _load(compiler, Path(source), tuple(f"-D{name}={value}" for name, value in constants.items()))
 
 
 def find_compiler():
@@ -82,7 +73,7 @@ def _try_compilers(chosen):
         commands = [[]]
     for words in commands:
         for options in FOR_THIS_PROCESSOR if words and shutil.which(words[0]) else ():
-            command = [*words, *OPTIONS, *options]
+            command = [*words, *OPTIONS, *AS_LIBRARY, *options]
             with suppress(OSError, subprocess.SubprocessError):
                 macros = _run([*command, "-x", "c", "-dM", "-E", os.devnull], SECONDS_TO_ANSWER)
                 if b"__VERSION__" in macros:
@@ -102,60 +93,55 @@ def _zig():
 
 
 @lru_cache
-def _load(compiler, source, constants):
+def _load(compiler, source, defined):
+    text = b"".join(path.read_bytes() for path in [source, *sorted(source.parent.glob("*.h"))])
+    digest = hashlib.sha256(text + repr(defined).encode()).hexdigest()[:16]
     with _one_at_a_time:
-        return None if (compiler, source) in _failed else _load_alone(compiler, source, constants)
+        try:
+            if (compiler, source) not in _failed:
+                command = [*compiler.command, *defined, str(source), "-lm"]
+                return _from_cache(command, f"{source.stem}-{digest}-{compiler.fingerprint}")
+        except (OSError, subprocess.SubprocessError) as error:
+            _failed.add((compiler, source))
+            said = (getattr(error, "stderr", b"") or b"").decode(errors="replace")[:2000]
+            _warn(f"{source.name} could not be compiled: {error} {said}")
+    return None
 
 
 _one_at_a_time, _failed = threading.Lock(), set()
 
 
-def _load_alone(compiler, source, constants):
-    defined = [f"-D{name}={value}" for name, value in constants]
-    text = b"".join(path.read_bytes() for path in [source, *sorted(source.parent.glob("*.h"))])
-    digest = hashlib.sha256(text + repr(defined).encode()).hexdigest()[:16]
-    command = [*compiler.command, *defined, str(source), "-lm"]
-    try:
-        with _cache() as cache:
-            loops = _from_cache(cache, command, f"{source.stem}-{digest}-{compiler.fingerprint}")
-        if source != POOL and (pool := _load_alone(compiler, POOL, ())) is not None:
-            ctypes.c_void_p.in_dll(loops, "run_parts").value = ctypes.cast(pool.run, ctypes.c_void_p).value
-        return loops
-    except (OSError, subprocess.SubprocessError) as error:
-        _failed.add((compiler, source))
-        said = (getattr(error, "stderr", b"") or b"").decode(errors="replace")[:2000]
-        _warn(f"{source.name} could not be compiled: {error} {said}")
-        return None
-
-
 def _cache():
-    """The PrivateFolder of libraries; a context of None if there is none."""
+    """The private folder of libraries; None if there is none."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     path = os.path.join(os.environ.get("SYNANN_CACHE") or os.path.join(home, "synann_np"), "compiled")
     if not path.startswith("~"):  # where this user has a home
         with suppress(OSError):
-            return PrivateFolder(path)
-    return nullcontext()
+            return private_folder(path)
+    return None
 
 
-def _from_cache(cache, command, name):
+def _from_cache(command, name):
     """The library whose file has this name and the hash of its content behind it, or a new one.
 
     One that was cut off, by a full disk or a power failure, would not be refused when loaded: the process would die.
     """
-    for found in cache.names() if cache else ():
-        content = cache.read(found) if found.startswith(f"{name}-") else None
-        if content is not None and found == _file_name(name, content):
+    cache = _cache()
+    for path in cache.glob(f"{name}-*.so") if cache else ():
+        content = read_file(path)
+        if content is not None and path.name == _file_name(name, content):
             with suppress(OSError):  # where it cannot be loaded, it is made again
-                return ctypes.CDLL(cache.place_of(found))
-    with work_folder() as work:
-        made = f"{name}.so"  # a name of its own: the system takes two libraries of one name for the same
-        _run([*command, "-o", str(work.path / made)], SECONDS_TO_COMPILE, TMPDIR=str(work.path))
-        if content := work.read(made) if cache else None:
+                return ctypes.CDLL(str(path))
+    with tempfile.TemporaryDirectory(prefix="synann_np-work-") as work:
+        made = private_folder(work) / f"{name}.so"  # its own name: two libraries of one name are the same to the system
+        _run([*command, "-o", str(made)], SECONDS_TO_COMPILE, TMPDIR=work)
+        content = made.read_bytes()
+        if cache:
             with suppress(OSError):  # a full disk
-                cache.write(_file_name(name, content), content)
-                return ctypes.CDLL(cache.place_of(_file_name(name, content)))
-        return ctypes.CDLL(work.place_of(made))
+                path = cache / _file_name(name, content)
+                write_file(path, content)
+                return ctypes.CDLL(str(path))
+        return ctypes.CDLL(str(made))
 
 
 def _file_name(name, content):

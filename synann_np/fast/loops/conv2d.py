@@ -1,19 +1,15 @@
 """Conv2d of stride 1 by loops in C."""
 
-import ctypes
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from ...layers import Conv2d
-from .arrays import batch_innermost, call, contiguous, loops
+from .arrays import batch_innermost, contiguous, loops, scratch
 
 SOURCE = Path(__file__).with_suffix(".c")
-_number, _array = ctypes.c_int64, ctypes.c_void_p
-SIGNATURES = {
-    "forward": [*[_number] * 11, *[_array] * 4],
-    "gradient": [*[_number] * 8, *[_array] * 3],
-}
+SEGMENT = 256  # outputs that a part of `transpose` takes
 
 
 class FastConv2d(Conv2d):
@@ -30,49 +26,63 @@ class FastConv2d(Conv2d):
         dx           = the convolution of dy, padded by K − 1 − P, with weight turned by 180° and f, c exchanged
     """
 
-    in_c = ((SOURCE, SIGNATURES),)
+    in_c = (SOURCE,)
 
     def __init__(self, conv, threads, input_gradient=True):
         self.__dict__ |= conv.__dict__  # the same parameters, not copies
         self.threads, self.input_gradient = threads, input_gradient
 
     def forward(self, x, train=False):
-        F, C, KH, KW = self.params["weight"].shape
-        PH, PW = self.padding
-        self.check_input(x, "N", C, "H", "W")
-        N, _, H, W = x.shape
-        if H + 2 * PH < KH or W + 2 * PW < KW:
+        weight, bias = self.weights()
+        self.check_input(x, "N", weight.shape[1], "H", "W")
+        H, W = (size + 2 * P - K + 1 for size, P, K in zip(x.shape[2:], self.padding, weight.shape[2:], strict=True))
+        if H < 1 or W < 1:
+            KH, KW = self.kernel_size
             raise ValueError(f"{self}: expected at least {KH} by {KW} pixels with padding, got {tuple(x.shape[2:])}")
         x = batch_innermost(x)
-        weight, bias = self.weights()
-        y = np.empty((F, H + 2 * PH - KH + 1, W + 2 * PW - KW + 1, N), x.dtype)
-        sizes = (N, C, H, W, F, KH, KW, PH, PW)
-        call(loops(SOURCE, SIGNATURES, x.dtype).forward, self.threads, 0, *sizes, x, weight, bias, y)
-        return y.transpose(3, 0, 1, 2), x
+        return self.convolve(x, weight, bias, *self.padding).transpose(3, 0, 1, 2), x
 
     def backward(self, dy, cache):
-        x, (F, C, KH, KW), (PH, PW) = cache, self.params["weight"].shape, self.padding
+        x, weight, (PH, PW) = cache, self.weights()[0], self.padding
+        F, C, KH, KW = weight.shape
+        if PH or PW:
+            x = np.pad(x, ((0, 0), (PH, PH), (PW, PW), (0, 0)))
         _, H, W, N = x.shape
-        dy = contiguous(dy.transpose(1, 2, 3, 0), (F, H + 2 * PH - KH + 1, W + 2 * PW - KW + 1, N), x.dtype)
-        weight, bias = self.weights()
-        weight = contiguous(weight, (F, len(x), KH, KW), x.dtype)
+        dy = contiguous(dy.transpose(1, 2, 3, 0), (F, H - KH + 1, W - KW + 1, N), x.dtype)
         grads = {"weight": np.empty_like(weight)}
-        if bias is not None:
+        if "bias" in self.params:
             grads["bias"] = dy.reshape(F, -1).sum(axis=1)
-        padded = np.pad(x, ((0, 0), (PH, PH), (PW, PW), (0, 0))) if PH or PW else x
-        sizes = (N, C, H + 2 * PH, W + 2 * PW, F, KH, KW)
-        in_c = loops(SOURCE, SIGNATURES, x.dtype)
-        call(in_c.gradient, self.threads, *sizes, padded, dy, grads["weight"])
+        kernel, outputs = loops(SOURCE, x.dtype), dy[0].size
+        tile, terms = kernel.constant("tile"), kernel.constant("terms")
+        filters = -(-F // tile) * tile
+        tiles, sums = scratch(filters, outputs, dtype=x.dtype), scratch(self.threads, terms, tile, dtype=x.dtype)
+        job = (N, C, H, W, F, KH, KW, x, dy, tiles, sums, grads["weight"])
+        kernel.run("transpose", self.threads, -(-outputs // SEGMENT), *job)
+        kernel.run("gradient", self.threads, -(-C * KH * KW // terms) * (filters // tile), *job)
         if not self.input_gradient:
             return None, grads
-        dx = np.empty_like(x)
-        sizes = (N, F, *dy.shape[1:3], C, KH, KW, KH - 1 - PH, KW - 1 - PW)
-        call(in_c.forward, self.threads, 1, *sizes, dy, weight, None, dx)
-        return dx.transpose(3, 0, 1, 2), grads
+        turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+        return self.convolve(dy, turned, None, KH - 1 - PH, KW - 1 - PW).transpose(3, 0, 1, 2), grads
+
+    def convolve(self, x, weight, bias, PH, PW):
+        """y (F, H', W', N) of x (C, H, W, N) with a border of PH < KH and PW < KW zeros."""
+        (C, H, W, N), (F, _, KH, KW) = x.shape, weight.shape
+        kernel = loops(SOURCE, x.dtype)
+        strip, strips = kernel.constant("strip"), []
+        columns = range(W + 2 * PW - KW + 1)
+        for (j0, j1), run in groupby(columns, lambda w: (max(PW - w, 0), min(KW, W + PW - w))):
+            run = list(run)
+            begin, end = run[0] * N, (run[-1] + 1) * N
+            strips += [(start, min(strip, end - start), j0, j1) for start in range(begin, end, strip)]
+        y = np.empty((F, H + 2 * PH - KH + 1, len(columns), N), x.dtype)
+        weight = np.ascontiguousarray(weight.transpose(0, 2, 3, 1))
+        panels = scratch(self.threads, KH * KW * C * strip, dtype=x.dtype)
+        sizes, strips = (N, C, H, W, F, KH, KW, PH, PW, len(strips)), np.array(strips, np.int64)
+        kernel.run("forward", self.threads, y.shape[1] * len(strips), *sizes, strips, x, weight, bias, panels, y)
+        return y
 
     def weights(self):
         """weight and bias (None without one), contiguous."""
         weight, bias = map(self.params.get, ("weight", "bias"))
-        return contiguous(weight, weight.shape, self.dtype), None if bias is None else contiguous(
-            bias, bias.shape, self.dtype
-        )
+        weight = contiguous(weight, (len(weight), self.in_channels, *self.kernel_size), self.dtype)
+        return weight, None if bias is None else contiguous(bias, weight.shape[:1], self.dtype)

@@ -1,36 +1,28 @@
 """Conv2d → (Dropout2d) → MaxPool2d(2) → ReLU as one layer by loops in C."""
 
-import ctypes
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from ...counter_random import keep_mask
 from ...layers import Layer
-from .arrays import REAL, call, contiguous, strided, whole_strides
-from .compiler import library
+from .arrays import CACHE_LINE, contiguous, loops, scratch, strided
 
 SOURCE = Path(__file__).with_suffix(".c")
-MOST_COMPILED = 4  # image sizes of a layer; compiling takes as long as hundreds of steps
-LARGEST_KERNEL = 81  # pixels; their loops are unrolled
-LARGEST_IMAGE = 2**24  # elements: offsets in it are C's int
+CHUNKS = 8  # of the batch, backward, each with its own sums
 BYTES_OF_PATCHES = 2**15  # gathered at a time: two thirds of a cache of the first level, or one of them
-
-_number, _array = ctypes.c_int64, ctypes.c_void_p
-_strided = [_array, _number, _number, _number, _number]
 
 
 class ConvPoolReLU(Layer):
     """relu(maxpool(m · conv(x))) with the parameters of `conv` and the numbers of the four layers, m the dropout mask.
 
-    Image by image, so that everything stays in the first-level cache. Forward: the four outputs under a pooling window
-    read one patch of (KH+1) by (KW+1) pixels,
+    Forward: the four outputs under a pooling window read one patch of (KH+1) by (KW+1) pixels,
 
-        z_f,ab,hw = Σ_cij weight_fcij patches_c,i+a,j+b,hw        a, b = 0, 1
+        z_f,ab,hw = Σ_cij weight_fcij x_c,2h+a+i,2w+b+j        a, b = 0, 1
         y_f,hw    = max(0, m_f (max_ab z_f,ab,hw + bias_f))
 
-    for several filters and all (a, b) in registers, the windows hw of a row in one vector. A filter with m_f = 0 is
-    left out: its y is 0, whatever x.
+    for several filters, all (a, b) and a vector of windows in registers. A filter with m_f = 0 is left out: its y is 0,
+    whatever x.
 
     Backward: of the four outputs of a window only the first of the largest gets a gradient, and only where y > 0. So
     with (a*, b*) that winner, kept as one byte a window, and all sums going over the windows that have one,
@@ -41,109 +33,81 @@ class ConvPoolReLU(Layer):
         dx_c,2h+a*+i,2w+b*+j += d_f,hw weight_fcij
 
     a quarter of the multiplications of the plain layers, or less. Here the channels are innermost, (H, W, C), so that a
-    row of a patch is one run of KW · C numbers.
+    row of a patch is one run of KW · C numbers. Both go image by image, so that everything stays in a cache.
 
-    x and dy may have any strides. y is (N, F, h, w) in C order; dx is a view of (N, H, W, C), C padded. The cache holds
-    x itself, which must not change before backward. The loops are compiled for each image size, for at most
-    MOST_COMPILED of them; other sizes run the plain layers.
+    x and dy may have any strides. dx is a view of (N, H, W, C), C padded. The
+    cache holds x itself, which must not change before backward.
     """
 
+    in_c = (SOURCE,)
     draws_masks = True
 
-    def __init__(self, conv, dropout, pool, relu, threads, input_gradient=True):
+    def __init__(self, conv, dropout, threads, input_gradient=True):
         super().__init__(conv.dtype, conv.backend, **conv.config)
-        self.params = conv.params
-        self.conv, self.dropout, self.after = conv, dropout, (pool, relu)
+        self.params, self.conv, self.dropout = conv.params, conv, dropout
         self.threads, self.input_gradient = threads, input_gradient
-        self.compiled = {}  # (C, H, W) -> loops, or None
 
     def forward(self, x, train=False, step=0, first_row=0):
-        self.conv.check_input(x, "N", self.conv.params["weight"].shape[1], "H", "W")
-        weight_shape = self.params["weight"].shape
-        F, _, KH, KW = weight_shape
+        F, C, KH, KW = self.params["weight"].shape
+        self.conv.check_input(x, "N", C, "H", "W")
         N, _, H, W = x.shape
         if H <= KH or W <= KW:
             raise ValueError(
                 f"{self.conv} and pooling: expected {KH + 1} by {KW + 1} pixels or more, got {x.shape[2:]}"
             )
-        size = (*x.shape[1:], *weight_shape)
-        if size not in self.compiled and len(self.compiled) < MOST_COMPILED:
-            self.compiled[size] = kernels_for(self.conv, x)
-        kernels = self.compiled.get(size)
-        if kernels is None:
-            return self.plain_forward(x, train, step, first_row)
-        m = None
-        if train and self.dropout is not None:
-            keep = keep_mask((N, F, 1, 1), self.dropout.p, self.dropout.seed, step, like=x, first=first_row * F)
-            m = keep.astype(x.dtype) * self.dropout.scale
-        x = whole_strides(x)
-        y = np.empty((N, F, (H - KH + 1) // 2, (W - KW + 1) // 2), x.dtype)
+        weight = contiguous(self.params["weight"], (F, C, KH, KW), x.dtype)
+        bias = contiguous(self.params["bias"], (F,), x.dtype) if "bias" in self.params else None
+        y, mask = np.empty((N, F, (H - KH + 1) // 2, (W - KW + 1) // 2), x.dtype), None
         won = np.empty(y.shape, np.uint8)
-        call(kernels.forward, self.threads, N, *strided(x), *self.weights(weight_shape, x.dtype), m, y, won)
-        return y, (kernels, x, m, won, weight_shape)
-
-    def plain_forward(self, x, train, step, first_row):
-        """The layers one by one."""
-        layers = [layer for layer in (self.conv, self.dropout, *self.after) if layer is not None]
-        caches = []
-        for layer in layers:
-            which = (step, first_row) if layer.draws_masks else ()
-            x, cache = layer.forward(x, train, *which)
-            caches.append((layer, cache))
-        return x, (None, caches)
+        if train and self.dropout is not None:
+            mask = self.dropout.mask(y, step, first_row)
+        x, *strides = strided(x)
+        kernel, patch = loops(SOURCE, x.dtype), C * (KH + 1) * (KW + 1)
+        band = max(1, min(y.shape[2], BYTES_OF_PATCHES // (patch * y.shape[3] * x.itemsize)))
+        windows = -(-band * y.shape[3] // kernel.lanes) * kernel.lanes
+        halves, patches = (
+            np.zeros((self.threads, size + kernel.lanes), x.dtype)  # what is behind the last window is computed too
+            for size in (C * H * (W + W % 2), patch * windows)
+        )
+        pixel = np.arange(patch).reshape(C, KH + 1, KW + 1)[:, :KH, :KW].ravel() * windows
+        sizes = (N, C, H, W, F, KH, KW, *y.shape[2:], *strides, band, pixel.size)
+        kernel.run("forward", self.threads, N, *sizes, pixel, x, weight, bias, mask, y, halves, patches, won)
+        return y, (x, mask, won)
 
     def backward(self, dy, cache):
         """dy (N, F, h, w) -> dx (None without input_gradient), {"weight", "bias"}."""
-        kernels, *cache = cache
-        if kernels is None:
-            for layer, its in reversed(cache[0]):
-                dy, grads = layer.backward(dy, its)
-            return dy, grads
-        x, m, won, weight_shape = cache
-        N, C, H, W = x.shape
+        x, mask, won = cache
+        (N, C, H, W), (_, F, h, w), (KH, KW) = x.shape, won.shape, self.conv.kernel_size
         if dy.shape != won.shape or dy.dtype != x.dtype:
             dy = contiguous(dy, won.shape, x.dtype)
-        dy = whole_strides(dy)
-        weight, bias = self.weights(weight_shape, x.dtype)
-        dweight, dbias = np.empty_like(weight), np.empty(len(weight), x.dtype)
-        memory, channels = None, ctypes.c_int.in_dll(kernels, "channels").value
-        if self.input_gradient:
-            memory = np.empty((N, H, W, channels), x.dtype)
-        arrays = (*strided(x), weight, m, won, *strided(dy), dweight, dbias, memory)
-        call(kernels.backward, self.threads, N, *arrays)
-        grads = {"weight": dweight} | ({} if bias is None else {"bias": dbias})
-        if memory is None:
-            return None, grads
-        return memory[..., :C].transpose(0, 3, 1, 2), grads
-
-    def weights(self, shape, dtype):
-        """weight, of the shape that the loops were compiled for, and bias, or None, as the loops take them."""
-        weight, bias = map(self.params.get, ("weight", "bias"))
-        return contiguous(weight, shape, dtype), None if bias is None else contiguous(bias, shape[:1], dtype)
-
-
-def kernels_for(conv, x):
-    """The loops for this layer (odd kernel, stride 1, no padding) and images like x, or None: not compiled."""
-    F, C, KH, KW = conv.params["weight"].shape
-    H, W = x.shape[2:]
-    if x.dtype.name not in REAL or KH * KW > LARGEST_KERNEL or max(C, 16) * H * W > LARGEST_IMAGE:
-        return None
-    sizes = {"C": C, "F": F, "H": H, "W": W, "KH": KH, "KW": KW}
-    kernels = library(SOURCE, REAL=REAL[x.dtype.name], BAND=band(**sizes, itemsize=x.itemsize), **sizes)
-    if kernels is not None:
-        kernels.forward.argtypes = [_number, _number, *_strided, *[_array] * 5]
-        kernels.backward.argtypes = [_number, _number, *_strided, *[_array] * 3, *_strided, *[_array] * 3]
-    return kernels
+        (dy, *dy_strides), strides, kernel = strided(dy), strided(x)[1:], loops(SOURCE, x.dtype)
+        line = CACHE_LINE // x.itemsize
+        CP = min(1 << (C - 1).bit_length(), -(-C // line) * line)  # rows of images begin with a vector
+        KP = -(-KW * CP // line) * line // CP  # and so do those of filters
+        weight = np.zeros((F, KH + 1, KP, CP), x.dtype)
+        weight[:, :KH, :KW, :C] = contiguous(self.params["weight"], (F, C, KH, KW), x.dtype).transpose(0, 2, 3, 1)
+        in_image, in_filter = _cells(KH, KW * CP, W * CP, KP * CP, kernel.lanes, kernel.constant("cells_at_once"))
+        dweight, dbias = np.zeros((CHUNKS, *weight.shape), x.dtype), np.zeros((CHUNKS, F))
+        dx = np.empty((N, H, W, CP), x.dtype) if self.input_gradient else None
+        space = -(-(H * W * CP + line) // line) * line  # the last vector of the last row ends behind the image
+        images, windows = scratch(self.threads, 2 * space, dtype=x.dtype), np.empty((self.threads, h * w + 1), x.dtype)
+        pixels = np.empty(windows.shape, np.int64)
+        sizes = (N, C, H, W, F, h, w, *strides, *dy_strides, CP, CHUNKS, in_image.size, weight[0].size)
+        arrays = (in_image, in_filter, x, dy, mask, weight, won, dweight, dx, dbias, images, windows, pixels, space)
+        kernel.run("backward", self.threads, CHUNKS, *sizes, *arrays)
+        grads = {"weight": np.ascontiguousarray(dweight.sum(axis=0)[:, :KH, :KW, :C].transpose(0, 3, 1, 2))}
+        if "bias" in self.params:
+            grads["bias"] = dbias.sum(axis=0).astype(x.dtype)
+        return None if dx is None else dx[..., :C].transpose(0, 3, 1, 2), grads
 
 
-def band(C, F, H, W, KH, KW, itemsize):
-    """How many rows of pooling windows to take at a time: the patches of a band fit BYTES_OF_PATCHES, if one row does,
-    and of those that fit, the one that leaves fewest lanes of vectors of 64 bytes empty.
+@lru_cache
+def _cells(KH, length, row_of_image, row_of_filter, lanes, at_once):
+    """Where the vectors of a patch begin, in an image and in a filter (KH + 1 rows): KH rows of this length.
+
+    There are some more, of the last row of filters, which does not count, up to a multiple of at_once.
     """
-    h, w, lanes = (H - KH + 1) // 2, (W - KW + 1) // 2, 64 // itemsize
-
-    def vectors(rows):
-        return -(-rows * w // lanes)
-
-    fitting = [rows for rows in range(1, h + 1) if C * (KH + 1) * (KW + 1) * vectors(rows) * 64 <= BYTES_OF_PATCHES]
-    return min(fitting or [1], key=lambda rows: (-(-h // rows) * vectors(rows), -rows))
+    rows, vectors = np.arange(KH)[:, None], np.arange(0, length, lanes)
+    in_image, in_filter = ((rows * row + vectors).ravel() for row in (row_of_image, row_of_filter))
+    more = (0, -in_image.size % at_once)
+    return np.pad(in_image, more), np.pad(in_filter, more, constant_values=KH * row_of_filter)

@@ -1,26 +1,22 @@
 """MaxPool2d without overlapping windows by loops in C."""
 
-import ctypes
 from pathlib import Path
 
 import numpy as np
 
 from ...layers import MaxPool2d
-from .arrays import batch_innermost, call, contiguous, loops
+from .arrays import batch_innermost, contiguous, loops
 
 SOURCE = Path(__file__).with_suffix(".c")
-_number, _array = ctypes.c_int64, ctypes.c_void_p
-SIGNATURES = {name: [*[_number] * 7, *[_array] * 3] for name in ("forward", "backward")}
 
 
 class FastMaxPool2d(MaxPool2d):
     """layers.MaxPool2d where stride = kernel_size, at most 256 pixels a window: the same numbers and gradients."""
 
-    in_c = ((SOURCE, SIGNATURES),)
+    in_c = (SOURCE,)
 
     def __init__(self, pool, threads):
-        self.__dict__ |= pool.__dict__
-        self.threads = threads
+        self.__dict__ |= pool.__dict__ | {"threads": threads}
 
     def forward(self, x, train=False):
         self.check_input(x, "N", "C", "H", "W")
@@ -31,14 +27,13 @@ class FastMaxPool2d(MaxPool2d):
         x = batch_innermost(x)
         y = np.empty((C, H // KH, W // KW, N), x.dtype)
         won = np.empty(y.shape, np.uint8)
-        call(loops(SOURCE, SIGNATURES, x.dtype).forward, self.threads, N, C, H, W, KH, KW, x, y, won)
+        loops(SOURCE, x.dtype).run("pool", self.threads, C * (H // KH), N, H, W, KH, KW, 0, x, y, won)
         return y.transpose(3, 0, 1, 2), (won, x.shape)
 
     def backward(self, dy, cache):
-        won, shape = cache
+        won, (C, H, W, N) = cache
+        KH, KW = self.kernel_size
         dy = contiguous(dy.transpose(1, 2, 3, 0), won.shape, dy.dtype)
-        C, H, W, N = shape
-        dx = np.empty(shape, dy.dtype)
-        sizes = (N, C, H, W, *self.kernel_size)
-        call(loops(SOURCE, SIGNATURES, dy.dtype).backward, self.threads, *sizes, dy, won, dx)
+        dx = np.zeros((C, H, W, N), dy.dtype) if H % KH or W % KW else np.empty((C, H, W, N), dy.dtype)
+        loops(SOURCE, dy.dtype).run("pool", self.threads, C * (H // KH), N, H, W, KH, KW, 1, dx, dy, won)
         return dx.transpose(3, 0, 1, 2), {}

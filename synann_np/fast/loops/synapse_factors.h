@@ -9,20 +9,17 @@
 typedef double double_vec __attribute__((vector_size(BYTES), may_alias));
 typedef int64_t long_vec __attribute__((vector_size(BYTES), may_alias));
 
-enum { ROWS = 4, VECTORS = REGISTERS == 32 ? 4 : 2, UNITS = 4 };
-#define TILE (VECTORS * DOUBLES)   /* units of a tile, forward */
-
-/* Between two looks at its exponent a product takes this many factors. Each is between 2⁻⁵³ and 2⁴¹ in size, or 0, if
-|β v| ≤ 2⁴⁰: so none over- or underflows. */
-enum { FACTORS = 16, COLUMNS = 64 };
-static const double MOST_PRODUCT = 0x1p40;
+enum { ROWS = 4, VECTORS = REGISTERS == 32 ? 4 : 2, UNITS = 4, COLUMNS = 64 };
+#define TILE (VECTORS * DOUBLES) /* units of a tile, forward */
+const int64_t tile = TILE;
 
 #define EXPONENT 0x7ff0000000000000LL
 #define ONE 0x3ff0000000000000LL
 
-/* p_ni *= ∏_j q_nij for ROWS rows, a tile of units and `count` columns; v[j][row], beta[j][unit] */
-INLINE void multiply(int64_t count, int64_t step, const double *v, const double_vec *beta, double_vec *mantissa,
-                     long_vec *exponent)
+/* p_ni *= ∏_j q_nij for ROWS rows, `row` numbers apart, a tile of units and `count` columns; v[row][j], beta[j][unit]. After every `step`
+factors the exponents are taken out of the products. */
+INLINE void multiply(int64_t count, int64_t step, const double *v, int64_t row, const double_vec *beta,
+                     double_vec *mantissa, long_vec *exponent)
 {
     double_vec p[ROWS][VECTORS];
     UNROLL for (int r = 0; r < ROWS; r++)
@@ -30,9 +27,9 @@ INLINE void multiply(int64_t count, int64_t step, const double *v, const double_
     while (count > 0) {
         int64_t some = LEAST(step, count);
         count -= some;
-        for (int64_t j = 0; j < some; j++, v += ROWS, beta += VECTORS)
+        for (int64_t j = 0; j < some; j++, v++, beta += VECTORS)
             UNROLL for (int r = 0; r < ROWS; r++)
-                UNROLL for (int k = 0; k < VECTORS; k++) p[r][k] *= 1 - v[r] * beta[k];
+                UNROLL for (int k = 0; k < VECTORS; k++) p[r][k] *= 1 - v[r * row] * beta[k];
         UNROLL for (int r = 0; r < ROWS; r++)
             UNROLL for (int k = 0; k < VECTORS; k++) {
                 long_vec bits = (long_vec)p[r][k], zero = p[r][k] == 0;
@@ -90,19 +87,4 @@ INLINE void quotients(int terms, int64_t N, const vec *v, const vec beta[UNITS],
         sum[r] = s;
     }
     UNROLL for (int i = 0; i < UNITS; i++) dbeta[i] = d[i];
-}
-
-/* of |a| */
-static double largest(int64_t count, const REAL *a)
-{
-    REAL most[16] = {0};
-    int64_t k = 0;
-    for (; k + 16 <= count; k += 16)
-        for (int l = 0; l < 16; l++) {
-            REAL size = a[k + l] < 0 ? -a[k + l] : a[k + l];
-            most[l] = size > most[l] ? size : most[l];
-        }
-    for (; k < count; k++) most[0] = fmax(most[0], fabs(a[k]));
-    for (int l = 1; l < 16; l++) most[0] = most[l] > most[0] ? most[l] : most[0];
-    return most[0];
 }

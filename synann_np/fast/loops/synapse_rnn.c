@@ -4,29 +4,27 @@ at a time. Formulas: layers/synapse_rnn.py.
 e, h, R, dy, de (N, T, H)   alpha, g (H)   beta (H, H). Compile with -DREAL=float or double. */
 
 #include "synapse_factors.h"
-#include "threads.h"
 
 struct forward_job {
-    int64_t N, T, H;
+    int64_t N, T, H, step; /* step: factors between two looks */
     const REAL *e, *alpha, *g;
-    const double *tiles; /* beta, (H / TILE, H, TILE) */
-    double *rows, *most; /* rows: of each thread (H, ROWS); most: |h| of each part */
+    const double *tiles;   /* beta, (H / TILE, H, TILE) */
+    double *rows;          /* of each thread (ROWS, H) */
     REAL *h, *R;
 };
 
-/* ROWS rows */
-static void forward_part(void *of, int64_t part, int64_t seat)
+/* ROWS rows. What it writes counts if all |β h| < 1. */
+void forward(const struct forward_job *job, int64_t part, int64_t seat)
 {
-    const struct forward_job *job = of;
     int64_t T = job->T, H = job->H, first = part * ROWS, count = LEAST(ROWS, job->N - first);
-    double *before = job->rows + seat * H * ROWS, most = 0;
+    double *before = job->rows + seat * H * ROWS;
     memset(before, 0, H * ROWS * sizeof(double));
     for (int64_t t = 0; t < T; t++) {
         for (int64_t i = 0; i < H; i += TILE) {
             double_vec mantissa[ROWS * VECTORS];
             long_vec exponent[ROWS * VECTORS] = {0};
             for (int k = 0; k < ROWS * VECTORS; k++) mantissa[k] = (double_vec){0} + 1;
-            multiply(H, FACTORS, before, (const double_vec *)(job->tiles + i * H), mantissa, exponent);
+            multiply(H, job->step, before, H, (const double_vec *)(job->tiles + i * H), mantissa, exponent);
             for (int64_t r = 0; r < count; r++) {
                 REAL R[TILE];
                 scaled((double *)mantissa + r * TILE, (int64_t *)exponent + r * TILE, INFINITY, R);
@@ -38,50 +36,28 @@ static void forward_part(void *of, int64_t part, int64_t seat)
             }
         }
         for (int64_t r = 0; r < count; r++)
-            for (int64_t j = 0; j < H; j++) {
-                double h = before[j * ROWS + r] = job->h[((first + r) * T + t) * H + j];
-                most = fabs(h) <= most ? most : fabs(h); /* a NaN stays */
-            }
+            for (int64_t j = 0; j < H; j++) before[r * H + j] = job->h[((first + r) * T + t) * H + j];
     }
-    job->most[part] = most;
 }
-
-/* Returns 1; −1 if factors might be 0 or nearly so, and then h and R do not count; 0 if there is no memory. */
-int forward(int64_t threads, int64_t N, int64_t T, int64_t H, const REAL *e, const REAL *alpha, const REAL *g,
-            const REAL *beta, REAL *h, REAL *R)
-{
-    int64_t H_up = UP(H, TILE), parts = (N + ROWS - 1) / ROWS;
-    double *tiles = aligned(H * H_up * sizeof(double)), *rows = aligned(threads * H * ROWS * sizeof(double));
-    double *most = aligned(parts * sizeof(double)), most_h = 0;
-    if (!tiles || !rows || !most) return free(tiles), free(rows), free(most), 0;
-    for (int64_t i = 0; i < H_up; i++)
-        for (int64_t j = 0; j < H; j++) tiles[i / TILE * TILE * H + j * TILE + i % TILE] = i < H ? beta[i * H + j] : 0;
-    struct forward_job job = {N, T, H, e, alpha, g, tiles, rows, most, h, R};
-    run_parts(forward_part, &job, parts, threads);
-    for (int64_t k = 0; k < parts; k++) most_h = most[k] <= most_h ? most_h : most[k];
-    free(tiles), free(rows), free(most);
-    return most_h * largest(H * H, beta) <= 1 - 0x1p-20 ? 1 : -1;
-}
-
-enum { CHUNKS = 8 }; /* of the batch, each with its own sums */
 
 struct backward_job {
-    int64_t N, T, H, truncate, H_up;
+    int64_t N, T, H, H_up, truncate, chunks, size;
+    double tiny; /* what is smaller counts as 0: sums of subnormal numbers take long */
     const REAL *dy, *e, *alpha, *g, *h, *R;
-    const REAL *beta; /* (H_up, H_up) */
-    REAL tiny;
-    REAL *memory;     /* of each chunk: dbeta (H_up, H_up), dalpha, dg, zeros (H_up), then for each row 2 H_up, 2 LANES */
-    int64_t size;
+    const REAL *beta;   /* (H_up, H_up) */
+    REAL *sums;         /* of each chunk: dbeta (H_up, H_up), dalpha, dg (H_up) */
+    REAL *memory;       /* of each chunk, `size` numbers: zeros (H_up), then for each row 2 H_up, 2 LANES */
     REAL *de;
 };
 
 /* One row: dh_next, of h_t, becomes that of h_t−1 on the way past the synapse. */
-static void through_step(int64_t H, const REAL *restrict dy, const REAL *restrict e, const REAL *restrict R,
-                         const REAL *restrict before, const REAL *restrict alpha, const REAL *restrict g, int on, REAL tiny,
-                         REAL *restrict de, REAL *restrict dalpha, REAL *restrict dg, REAL *restrict dh_next,
-                         REAL *restrict product)
+INLINE void through_step(const struct backward_job *job, int64_t at, const REAL *restrict before, int on,
+                         REAL *restrict dalpha, REAL *restrict dg, REAL *restrict dh_next, REAL *restrict product)
 {
-    for (int64_t i = 0; i < H; i++) {
+    const REAL *restrict dy = job->dy + at, *restrict e = job->e + at, *restrict R = job->R + at;
+    const REAL *restrict alpha = job->alpha, *restrict g = job->g, tiny = job->tiny;
+    REAL *restrict de = job->de + at;
+    for (int64_t i = 0; i < job->H; i++) {
         REAL dh = dy[i] + dh_next[i], dP = dh * g[i] * R[i], d = dP * alpha[i], p = d * e[i];
         de[i] = d;
         dalpha[i] += dP * e[i];
@@ -91,30 +67,27 @@ static void through_step(int64_t H, const REAL *restrict dy, const REAL *restric
     }
 }
 
-static void backward_part(void *of, int64_t chunk, int64_t seat)
+/* A chunk of the batch, with sums of its own. */
+void backward(const struct backward_job *job, int64_t chunk, int64_t seat)
 {
-    const struct backward_job *job = of;
-    int64_t T = job->T, H = job->H, H_up = job->H_up, first = job->N * chunk / CHUNKS;
-    int64_t count = job->N * (chunk + 1) / CHUNKS - first;
-    REAL *dbeta = job->memory + chunk * job->size, *dalpha = dbeta + H_up * H_up, *dg = dalpha + H_up, *none = dg + H_up;
-    REAL *dh_next = none + H_up, *product = dh_next + count * H_up; /* product: dS S, that is dy x y of the graph */
+    int64_t T = job->T, H = job->H, H_up = job->H_up, first = job->N * chunk / job->chunks;
+    int64_t count = job->N * (chunk + 1) / job->chunks - first;
+    REAL *dbeta = job->sums + chunk * H_up * (H_up + 2), *dalpha = dbeta + H_up * H_up, *dg = dalpha + H_up;
+    REAL *zeros = job->memory + chunk * job->size, *dh_next = zeros + H_up;
+    REAL *product = dh_next + count * H_up; /* dS S, that is dy x y of the graph */
     vec *v = (vec *)(product + count * H_up), *dv = v + count;
-    (void)seat;
-    memset(dbeta, 0, job->size * sizeof(REAL));
     for (int64_t t = T - 1; t >= 0; t--) {
         int cut = t == 0 || (job->truncate && (T - t) % job->truncate == 0);
         for (int64_t r = 0; r < count; r++) {
             int64_t at = ((first + r) * T + t) * H;
-            through_step(H, job->dy + at, job->e + at, job->R + at, t ? job->h + at - H : none, job->alpha, job->g, !cut,
-                         job->tiny, job->de + at, dalpha, dg, dh_next + r * H_up, product + r * H_up);
+            through_step(job, at, t ? job->h + at - H : zeros, !cut, dalpha, dg, dh_next + r * H_up, product + r * H_up);
         }
         for (int64_t j = 0; t && j < H; j += LANES) {
-            int64_t lanes = LEAST(LANES, H - j);
             memset(v, 0, 2 * count * sizeof(vec));
             for (int64_t r = 0; r < count; r++) {
                 const REAL *h = job->h + ((first + r) * T + t - 1) * H + j;
-                if (lanes == LANES) memcpy(v + r, h, sizeof(vec));
-                else memcpy(v + r, h, lanes * sizeof(REAL));
+                if (j + LANES <= H) v[r] = *(const vec *)h;
+                else memcpy(v + r, h, (H - j) * sizeof(REAL));
             }
             for (int64_t i = 0; i < H; i += UNITS) {
                 vec beta[UNITS], sum[UNITS];
@@ -125,26 +98,4 @@ static void backward_part(void *of, int64_t chunk, int64_t seat)
             for (int64_t r = 0; r < count && !cut; r++) *(vec *)(dh_next + r * H_up + j) -= dv[r];
         }
     }
-}
-
-/* truncate: 0 for none. dalpha, dg (H), dbeta (H, H). 0 if there is no memory. */
-int backward(int64_t threads, int64_t N, int64_t T, int64_t H, int64_t truncate, const REAL *dy, const REAL *e,
-             const REAL *alpha, const REAL *g, const REAL *beta, const REAL *h, const REAL *R, REAL *de, REAL *dalpha,
-             REAL *dg, REAL *dbeta)
-{
-    int64_t H_up = UP(H, LANES), rows = (N + CHUNKS - 1) / CHUNKS, size = H_up * (H_up + 3) + rows * 2 * (H_up + LANES);
-    REAL *memory = aligned(CHUNKS * size * sizeof(REAL)), *padded = aligned(H_up * H_up * sizeof(REAL));
-    if (!memory || !padded) return free(memory), free(padded), 0;
-    memset(padded, 0, H_up * H_up * sizeof(REAL));
-    for (int64_t i = 0; i < H; i++) memcpy(padded + i * H_up, beta + i * H, H * sizeof(REAL));
-    REAL tiny = largest(N * T * H, dy) * (REAL)1e-30; /* sums of subnormal numbers take long */
-    struct backward_job job = {N, T, H, truncate, H_up, dy, e, alpha, g, h, R, padded, tiny, memory, size, de};
-    run_parts(backward_part, &job, CHUNKS, threads);
-    for (int chunk = 1; chunk < CHUNKS; chunk++)
-        for (int64_t k = 0; k < H_up * (H_up + 2); k++) memory[k] += memory[chunk * size + k];
-    for (int64_t i = 0; i < H; i++) memcpy(dbeta + i * H, memory + i * H_up, H * sizeof(REAL));
-    memcpy(dalpha, memory + H_up * H_up, H * sizeof(REAL));
-    memcpy(dg, memory + H_up * (H_up + 1), H * sizeof(REAL));
-    free(memory), free(padded);
-    return 1;
 }

@@ -1,19 +1,16 @@
 """SynapseRNN by loops in C."""
 
-import ctypes
 from pathlib import Path
 
 import numpy as np
 
 from ...layers import SynapseRNN
 from ...layers.logistic import logistic
-from .arrays import call, contiguous, loops
-from .synapse_graph import GRAPH, with_fast_graph
+from . import synapse_graph
+from .arrays import contiguous, loops, scratch
 
 SOURCE = Path(__file__).with_suffix(".c")
-
-_number, _array = ctypes.c_int64, ctypes.c_void_p
-SIGNATURES = {"forward": [*[_number] * 4, *[_array] * 6], "backward": [*[_number] * 5, *[_array] * 11]}
+CHUNKS = 8  # of the batch, backward, each with its own sums
 
 
 class FastSynapseRNN(SynapseRNN):
@@ -24,12 +21,11 @@ class FastSynapseRNN(SynapseRNN):
     largest dy counts as 0.
     """
 
-    in_c = ((SOURCE, SIGNATURES), GRAPH)
+    in_c = (SOURCE, synapse_graph.SOURCE)
 
     def __init__(self, layer, threads):
-        self.__dict__ |= layer.__dict__
-        self.threads = threads
-        self.parts = {prefix: with_fast_graph(part, threads) for prefix, part in layer.parts.items()}
+        self.__dict__ |= layer.__dict__ | {"threads": threads}
+        self.parts = {prefix: synapse_graph.with_fast_graph(part, threads) for prefix, part in layer.parts.items()}
 
     @np.errstate(under="ignore")
     def forward(self, x, train=False):
@@ -41,7 +37,13 @@ class FastSynapseRNN(SynapseRNN):
         g = np.broadcast_to(np.asarray(self.leaking_rate()[0], x.dtype), H)
         weights = contiguous(alpha, (H,), x.dtype), contiguous(g, (H,), x.dtype), contiguous(beta, (H, H), x.dtype)
         h, R = np.empty((2, N, T, H), x.dtype)
-        if call(loops(SOURCE, SIGNATURES, x.dtype).forward, self.threads, N, T, H, e, *weights, h, R) < 0:
+        kernel, group = loops(SOURCE, x.dtype), synapse_graph.GROUP
+        tile = kernel.constant("tile")
+        tiles = scratch(-(-H // tile), H, tile, dtype="float64")
+        tiles[...] = np.pad(beta, ((0, -H % tile), (0, 0))).reshape(-1, tile, H).swapaxes(1, 2)
+        job = (N, T, H, synapse_graph.FACTORS, e, *weights[:2], tiles, np.empty((self.threads, H, group)), h, R)
+        kernel.run("forward", self.threads, -(-N // group), *job)
+        if not synapse_graph.largest(h) * synapse_graph.largest(beta) <= 1 - 2.0**-20:
             y, cache = super().forward(x, train)
             return y, (None, cache)
         return h if self.return_sequences else h[:, -1], (steps, e, de_du, weights, h, R)
@@ -51,16 +53,21 @@ class FastSynapseRNN(SynapseRNN):
         steps, *rest = cache
         if steps is None:
             return super().backward(dy, *rest)
-        e, de_du, weights, h, R = rest
+        e, de_du, (alpha, g, beta), h, R = rest
         N, T, H = h.shape
         self.check_output_gradient(dy, N, T)
         dy, de = contiguous(self.of_all_steps(dy, T), h.shape, h.dtype), np.empty_like(h)
-        results = dalpha, dg, dbeta = [np.empty_like(a) for a in weights]
-        sizes, arrays = (self.threads, N, T, H, self.truncate or 0), (dy, e, *weights, h, R, de, *results)
-        call(loops(SOURCE, SIGNATURES, h.dtype).backward, *sizes, *arrays)
+        kernel = loops(SOURCE, h.dtype)
+        more = -H % max(kernel.lanes, synapse_graph.GROUP)  # behind the last unit, with β = 0
+        H_up, tiny = H + more, synapse_graph.largest(dy) * 1e-30
+        size = H_up + -(-N // CHUNKS) * 2 * (H_up + kernel.lanes)
+        sums, memory = np.zeros((CHUNKS, H_up + 2, H_up), h.dtype), np.zeros((CHUNKS, size), h.dtype)
+        arrays = (dy, e, alpha, g, h, R, np.pad(beta, (0, more)), sums, memory, de)
+        kernel.run("backward", self.threads, CHUNKS, N, T, H, H_up, self.truncate or 0, CHUNKS, size, tiny, *arrays)
+        total = sums.sum(axis=0)[:, :H]
         du = de.reshape(N * T, H) * de_du
         grads = {"weight": du.T @ steps, "bias": du.sum(axis=0)}
-        grads |= self.current_parts()[""].gradients(dalpha, dbeta)
+        grads |= self.current_parts()[""].gradients(total[-2], np.ascontiguousarray(total[:H]))
         if "leak_logit" in self.params:
-            grads["leak_logit"] = dg * self.leaking_rate()[1]
+            grads["leak_logit"] = total[-1] * self.leaking_rate()[1]
         return (du @ self.params["weight"]).reshape(N, T, steps.shape[1]), grads

@@ -11,20 +11,20 @@ thread spins for a moment, as the next layer follows soon, and then sleeps. */
 #include <stdatomic.h>
 #include <stdint.h>
 
-typedef void part_function(void *job, int64_t part, int64_t seat);
+typedef void part_function(const void *job, int64_t part, int64_t seat);
 
 enum { MOST_THREADS = 256, SPINS = 20000, STACK = 1 << 20 };
 
-static pthread_mutex_t callers = PTHREAD_MUTEX_INITIALIZER; /* held by the one whose job it is */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;    /* of everything below */
-static pthread_cond_t job_came = PTHREAD_COND_INITIALIZER, last_left = PTHREAD_COND_INITIALIZER;
+static pthread_mutex_t callers; /* held by the one whose job it is */
+static pthread_mutex_t lock;    /* of everything below */
+static pthread_cond_t job_came, last_left;
 static part_function *work;
-static void *job;
-static int64_t parts, seats, taken;  /* seats: how many threads may take part, taken: how many do or did */
+static const void *job;
+static int64_t parts, seats, taken; /* seats: how many threads may take part, taken: how many do or did */
 static _Atomic int64_t next_part;
-static _Atomic int inside;           /* threads that work on the job, without the caller */
-static _Atomic unsigned jobs;        /* that came so far */
-static int64_t started;
+static _Atomic int inside;          /* threads that work on the job, without the caller */
+static _Atomic unsigned jobs;       /* that came so far */
+int64_t threads_started;            /* in this process, without those of the callers */
 
 static void pause_briefly(void)
 {
@@ -35,9 +35,10 @@ static void pause_briefly(void)
 #endif
 }
 
-static void take_parts(part_function *do_part, void *of, int64_t count, int64_t seat)
+/* The job stays what it is while a thread is inside. */
+static void take_parts(int64_t seat)
 {
-    for (int64_t part; (part = atomic_fetch_add(&next_part, 1)) < count;) do_part(of, part, seat);
+    for (int64_t part; (part = atomic_fetch_add(&next_part, 1)) < parts;) work(job, part, seat);
 }
 
 static void *thread(void *seen_at_start)
@@ -49,13 +50,10 @@ static void *thread(void *seen_at_start)
         while (jobs == seen) pthread_cond_wait(&job_came, &lock);
         seen = jobs;
         int64_t seat = taken < seats ? taken++ : -1;
-        part_function *do_part = work;
-        void *of = job;
-        int64_t count = parts;
         inside += seat >= 0;
         pthread_mutex_unlock(&lock);
         if (seat < 0) continue;
-        take_parts(do_part, of, count, seat);
+        take_parts(seat);
         pthread_mutex_lock(&lock);
         if (--inside == 0) pthread_cond_signal(&last_left);
         pthread_mutex_unlock(&lock);
@@ -67,19 +65,19 @@ static void start_threads(int64_t wanted)
 {
     sigset_t all, before;
     pthread_attr_t attributes;
-    if (started >= wanted || pthread_attr_init(&attributes)) return;
+    if (threads_started >= wanted || pthread_attr_init(&attributes)) return;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK);
     sigfillset(&all); /* signals are for the program's own threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_t id;
-    while (started < wanted && !pthread_create(&id, &attributes, thread, (void *)(uintptr_t)jobs)) started++;
+    while (threads_started < wanted && !pthread_create(&id, &attributes, thread, (void *)(uintptr_t)jobs)) threads_started++;
     pthread_sigmask(SIG_SETMASK, &before, 0);
     pthread_attr_destroy(&attributes);
 }
 
-/* See threads.h. */
-void run(part_function *do_part, void *of, int64_t count, int64_t threads)
+/* Calls do_part(of, part, seat) once for every part 0 .. count − 1, on at most `threads` threads: see vectors.h. */
+void run(part_function *do_part, const void *of, int64_t count, int64_t threads)
 {
     threads = threads < count ? threads : count;
     threads = threads < MOST_THREADS ? threads : MOST_THREADS;
@@ -94,7 +92,7 @@ void run(part_function *do_part, void *of, int64_t count, int64_t threads)
     jobs++;
     pthread_cond_broadcast(&job_came);
     pthread_mutex_unlock(&lock);
-    take_parts(do_part, of, count, 0);
+    take_parts(0);
     pthread_mutex_lock(&lock);
     seats = 0; /* who comes now is too late */
     pthread_mutex_unlock(&lock);
@@ -105,22 +103,17 @@ void run(part_function *do_part, void *of, int64_t count, int64_t threads)
     pthread_mutex_unlock(&callers);
 }
 
-/* The number of threads in this process, without those of the callers. */
-int64_t threads_started(void)
-{
-    return started;
-}
-
 static void begin_anew(void)
 {
     pthread_mutex_init(&callers, 0);
     pthread_mutex_init(&lock, 0);
     pthread_cond_init(&job_came, 0);
     pthread_cond_init(&last_left, 0);
-    started = 0, inside = 0, seats = 0;
+    threads_started = seats = inside = 0;
 }
 
-__attribute__((constructor)) static void prepare_for_fork(void)
+__attribute__((constructor)) static void begin(void)
 {
+    begin_anew();
     pthread_atfork(0, 0, begin_anew);
 }

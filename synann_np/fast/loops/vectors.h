@@ -1,7 +1,11 @@
-/* Vectors of the widest kind that this processor computes with, as GCC and clang write them. Needs REAL. */
+/* Vectors of the widest kind that this processor computes with, as GCC and clang write them. Needs REAL.
+
+A kernel is a function void f(const struct job *job, int64_t part, int64_t seat). Python calls it once for every part, on
+some threads (threads.c); `seat`, below their number, is that of the thread, for scratch memory. Any thread may take any
+part at any time: a part writes to places of its own, and sums over parts are added afterwards in the order of the parts,
+so that results do not depend on the number of threads. Every field of a job has 8 bytes (arrays.py). */
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #if defined(__AVX512F__)
@@ -17,7 +21,7 @@
 #define REGISTERS 16
 #endif
 
-typedef REAL vec __attribute__((vector_size(BYTES), may_alias));
+typedef REAL vec __attribute__((vector_size(BYTES), aligned(sizeof(REAL)), may_alias)); /* at any address */
 
 #define LANES ((int)(BYTES / sizeof(REAL)))
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
@@ -25,7 +29,4 @@ typedef REAL vec __attribute__((vector_size(BYTES), may_alias));
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 32") /* so that what the loop indexes lies in registers */
 
-INLINE void *aligned(int64_t bytes)
-{
-    return aligned_alloc(BYTES, UP(bytes + 1, BYTES));
-}
+const int64_t lanes = LANES;

@@ -6,7 +6,6 @@ import pytest
 from synann_np.fast.loops import find_compiler
 from synann_np.fast.loops.conv_pool_relu import ConvPoolReLU
 from synann_np.fast.loops.synapse_graph import with_fast_graph
-from synann_np.layers import MaxPool2d, ReLU
 
 TOLERANCES = {"float32": 1e-5, "float64": 1e-13}
 
@@ -20,7 +19,7 @@ def require():
 def conv_pool_relu(conv, dropout=None, threads=1, input_gradient=True):
     """ConvPoolReLU with this convolution."""
     require()
-    return ConvPoolReLU(conv, dropout, MaxPool2d(2), ReLU(), threads, input_gradient)
+    return ConvPoolReLU(conv, dropout, threads, input_gradient)
 
 
 def fast_graph(layer, threads=1):

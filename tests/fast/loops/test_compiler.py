@@ -11,9 +11,7 @@ import pytest
 from fast.loops import compiled
 from synann_np.fast.loops import compiler, working_compiler
 from synann_np.fast.loops.compiler import find_compiler, library
-from synann_np.fast.loops.private_folder import PrivateFolder, work_folder
-
-PARALLEL = "void (*run_parts)(void);\n"  # what every source takes from threads.h
+from synann_np.fast.loops.private_folder import private_folder, read_file, write_file
 
 
 @pytest.fixture
@@ -23,7 +21,7 @@ def source(tmp_path, monkeypatch):
     monkeypatch.setenv("SYNANN_CACHE", str(tmp_path / "cache"))
     forget()
     path = tmp_path / "answer.c"
-    path.write_text(f"{PARALLEL}int answer(void) {{ return ANSWER; }}\n")
+    path.write_text("int answer(void) { return ANSWER; }\n")
     yield path
     forget()
 
@@ -45,13 +43,13 @@ def test_each_set_of_constants_is_compiled_once_and_then_read_from_the_cache(sou
     assert len(kept(tmp_path)) == 2
     assert all(path.suffix == ".so" for path in kept(tmp_path))
     compiler._load.cache_clear()
-    monkeypatch.setattr(compiler, "work_folder", None)  # would be called, and fail
+    monkeypatch.setattr(compiler, "_run", None)  # would be called, and fail
     assert library(source, ANSWER=42).answer() == 42
 
 
 def test_a_changed_source_is_compiled_anew(source):
     assert library(source, ANSWER=1).answer() == 1
-    source.write_text(f"{PARALLEL}int answer(void) {{ return ANSWER + 1; }}\n")
+    source.write_text("int answer(void) { return ANSWER + 1; }\n")
     compiler._load.cache_clear()
     assert library(source, ANSWER=1).answer() == 2
 
@@ -192,26 +190,21 @@ def test_a_library_that_cannot_be_loaded_is_made_again(source, tmp_path):
 def test_nothing_follows_a_link_when_a_library_is_written(tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine")
-    with PrivateFolder(tmp_path / "cache") as folder:
-        (tmp_path / "cache" / "a.so").symlink_to(precious)
-        folder.write("a.so", b"library")
-        assert folder.names() == ["a.so"]
-        assert folder.read("a.so") == b"library"
+    library = private_folder(tmp_path / "cache") / "a.so"
+    library.symlink_to(precious)
+    assert read_file(library) is None
+    write_file(library, b"library")
+    assert read_file(library) == b"library"
+    assert os.listdir(tmp_path / "cache") == ["a.so"]
+    assert library.stat().st_mode & 0o777 == 0o600
     assert precious.read_text() == "mine"
 
 
-def test_the_work_folder_is_removed_and_so_is_that_of_a_killed_process(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    killed, busy, of_another = (tmp_path / name for name in ("synann_np-work-x", "synann_np-work-y", "other-work-x"))
-    for folder in (killed, busy, of_another):
-        folder.mkdir()
-        (folder / "made.so").touch()
-    for folder in (killed, of_another):
-        os.utime(folder, (0, 0))
-    with work_folder() as work:
-        assert work.path.parent == tmp_path
-        assert not killed.exists()
-    assert sorted(tmp_path.iterdir()) == sorted([busy, of_another])
+def test_the_work_folder_is_removed(source, tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir(mode=0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "work"))
+    assert library(source, ANSWER=42).answer() == 42
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 def test_where_no_folder_is_private_nothing_is_compiled(source, tmp_path, monkeypatch):
