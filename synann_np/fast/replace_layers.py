@@ -112,11 +112,9 @@ def report(model):
         why = "plain: no faster twin"
     else:
         why = "plain: no C compiler was found" if working_compiler() is None else "plain: the model is not compiled"
-    return "\n".join(f"{name}: {layer!r}: {_how(layer, why)}" for name, layer in model.layers.items())
-
-
-def _how(layer, why):
-    if "replaces" not in vars(layer):
-        return why
-    others = ", ".join(layer.replaces[1:])
-    return f"compiled C loops (with {others})" if others else "compiled C loops"
+    lines = []
+    for name, layer in model.layers.items():
+        others = ", ".join(vars(layer).get("replaces", ())[1:])
+        how = f"compiled C loops (with {others})" if others else "compiled C loops"
+        lines.append(f"{name}: {layer!r}: {how if 'replaces' in vars(layer) else why}")
+    return "\n".join(lines)

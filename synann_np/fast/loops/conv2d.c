@@ -7,11 +7,12 @@ columns are laid out but for a few vectors of outputs at a time. */
 
 #include "vectors.h"
 
-/* What a matrix product keeps in registers: ROWS by a TILE of VECTORS. */
-enum { ROWS = REGISTERS == 32 ? 12 : 6, VECTORS = 2, TILES = 4 };
+/* What a matrix product keeps in registers: ROWS by a TILE of VECTORS. TERMS terms (c, i, j) of dweight belong to a part; a
+SEGMENT of outputs stays in the cache meanwhile. */
+enum { ROWS = REGISTERS == 32 ? 12 : 6, VECTORS = 2, TILES = 4, TERMS = 72, SEGMENT = 256 };
 #define TILE (VECTORS * LANES)
 #define STRIP (TILES * TILE) /* outputs whose pixels are gathered at a time */
-const int64_t tile = TILE, strip = STRIP;
+const int64_t tile = TILE, strip = STRIP, terms = TERMS;
 
 /* sum_rl += Σ_k a_rk b_kl for ROWS rows and a tile of columns */
 INLINE void multiply(int64_t length, const REAL *const a[ROWS], const vec *b, vec sum[ROWS][VECTORS])
@@ -80,9 +81,6 @@ void forward(const struct forward_job *job, int64_t part, int64_t seat)
         }
 }
 
-/* TERMS terms (c, i, j) of dweight belong to a part; a SEGMENT of outputs stays in the cache meanwhile. */
-enum { TERMS = 72, SEGMENT = 256 };
-const int64_t terms = TERMS;
 
 struct gradient_job {
     int64_t N, C, H, W, F, KH, KW;

@@ -161,8 +161,7 @@ void backward(const struct backward_job *job, int64_t chunk, int64_t seat)
                 }
             j.dbias[chunk * j.F + f] += sum;
             REAL *dweight = j.dweight + (chunk * j.F + f) * j.filter;
-            if (j.dx) add_gradients(job, count, pixel, dy, x, j.weight + f * j.filter, dweight, dx);
-            else add_gradients(job, count, pixel, dy, x, j.weight + f * j.filter, dweight, 0);
+            add_gradients(job, count, pixel, dy, x, j.weight + f * j.filter, dweight, j.dx ? dx : 0);
         }
         if (j.dx) memcpy(j.dx + n * image, dx, image * sizeof(REAL));
     }

@@ -52,9 +52,7 @@ class ConvPoolReLU(Layer):
         self.conv.check_input(x, "N", C, "H", "W")
         N, _, H, W = x.shape
         if H <= KH or W <= KW:
-            raise ValueError(
-                f"{self.conv} and pooling: expected {KH + 1} by {KW + 1} pixels or more, got {x.shape[2:]}"
-            )
+            raise ValueError(f"{self.conv}, pooled: expected {KH + 1} by {KW + 1} pixels or more, got {x.shape[2:]}")
         weight = contiguous(self.params["weight"], (F, C, KH, KW), x.dtype)
         bias = contiguous(self.params["bias"], (F,), x.dtype) if "bias" in self.params else None
         y, mask = np.empty((N, F, (H - KH + 1) // 2, (W - KW + 1) // 2), x.dtype), None
@@ -65,10 +63,8 @@ class ConvPoolReLU(Layer):
         kernel, patch = loops(SOURCE, x.dtype), C * (KH + 1) * (KW + 1)
         band = max(1, min(y.shape[2], BYTES_OF_PATCHES // (patch * y.shape[3] * x.itemsize)))
         windows = -(-band * y.shape[3] // kernel.lanes) * kernel.lanes
-        halves, patches = (
-            np.zeros((self.threads, size + kernel.lanes), x.dtype)  # what is behind the last window is computed too
-            for size in (C * H * (W + W % 2), patch * windows)
-        )
+        halves = np.zeros((self.threads, C * H * (W + W % 2) + kernel.lanes), x.dtype)
+        patches = np.zeros((self.threads, patch * windows + kernel.lanes), x.dtype)  # all lanes are computed
         pixel = np.arange(patch).reshape(C, KH + 1, KW + 1)[:, :KH, :KW].ravel() * windows
         sizes = (N, C, H, W, F, KH, KW, *y.shape[2:], *strides, band, pixel.size)
         kernel.run("forward", self.threads, N, *sizes, pixel, x, weight, bias, mask, y, halves, patches, won)

@@ -25,8 +25,7 @@ class FastMaxPool2d(MaxPool2d):
         if H < KH or W < KW:
             raise ValueError(f"{self}: expected at least one window of pixels, got {tuple(x.shape)}")
         x = batch_innermost(x)
-        y = np.empty((C, H // KH, W // KW, N), x.dtype)
-        won = np.empty(y.shape, np.uint8)
+        y, won = (np.empty((C, H // KH, W // KW, N), dtype) for dtype in (x.dtype, np.uint8))
         loops(SOURCE, x.dtype).run("pool", self.threads, C * (H // KH), N, H, W, KH, KW, 0, x, y, won)
         return y.transpose(3, 0, 1, 2), (won, x.shape)
 
