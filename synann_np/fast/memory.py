@@ -25,4 +25,5 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     settings = {M_MMAP_THRESHOLD: GIB, M_TRIM_THRESHOLD: GIB, M_TOP_PAD: GIB // 16, M_ARENA_MAX: 1}
-    return all([mallopt(option, value) == 1 for option, value in settings.items()])
+    accepted = [mallopt(option, value) == 1 for option, value in settings.items()]
+    return all(accepted)

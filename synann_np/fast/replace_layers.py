@@ -114,7 +114,7 @@ def report(model):
         why = "plain: no C compiler was found" if working_compiler() is None else "plain: the model is not compiled"
     lines = []
     for name, layer in model.layers.items():
-        others = ", ".join(vars(layer).get("replaces", ())[1:])
-        how = f"compiled C loops (with {others})" if others else "compiled C loops"
-        lines.append(f"{name}: {layer!r}: {how if 'replaces' in vars(layer) else why}")
+        _, *others = vars(layer).get("replaces", [name])
+        how = "compiled C loops" if "replaces" in vars(layer) else why
+        lines.append(f"{name}: {layer!r}: {how}" + f" (with {', '.join(others)})" * bool(others))
     return "\n".join(lines)

@@ -34,13 +34,12 @@ class FastConv2d(Conv2d):
 
     def forward(self, x, train=False):
         weight, bias = self.weights()
+        (KH, KW), (PH, PW) = self.kernel_size, self.padding
         self.check_input(x, "N", weight.shape[1], "H", "W")
-        H, W = (size + 2 * P - K + 1 for size, P, K in zip(x.shape[2:], self.padding, weight.shape[2:], strict=True))
-        if H < 1 or W < 1:
-            KH, KW = self.kernel_size
+        if x.shape[2] + 2 * PH < KH or x.shape[3] + 2 * PW < KW:
             raise ValueError(f"{self}: expected at least {KH} by {KW} pixels with padding, got {tuple(x.shape[2:])}")
         x = batch_innermost(x)
-        return self.convolve(x, weight, bias, *self.padding).transpose(3, 0, 1, 2), x
+        return self.convolve(x, weight, bias, PH, PW).transpose(3, 0, 1, 2), x
 
     def backward(self, dy, cache):
         x, weight, (PH, PW) = cache, self.weights()[0], self.padding

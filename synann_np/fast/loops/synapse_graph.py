@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from ...layers import SynapseGraph
-from .arrays import CACHE_LINE, contiguous, loops, scratch
+from .arrays import CACHE_LINE, REAL, contiguous, loops, scratch
 
 SOURCE = Path(__file__).with_suffix(".c")
 GROUP, COLUMNS = 4, 64  # of the loops: rows (forward) and units (backward), and columns, that they take at a time
 FACTORS, MOST_PRODUCT = 16, 2.0**40  # so many factors of this size, or 2⁻⁵³, neither over- nor underflow
+MOST = {name: math.sqrt(np.finfo(name).max) for name in REAL}  # |R| and gradients are clipped to it, as in the layer
 TINY = 1e-20  # of the largest gradient; what is smaller counts as 0: sums of subnormal numbers take long
 
 
@@ -52,7 +53,7 @@ def synapse_graph_forward(x, v, alpha, beta, threads):
     rows[:N] = v
     tile, step = kernel.constant("tile"), FACTORS if largest(v) * largest(beta) <= MOST_PRODUCT else 1
     tiles = scratch(threads, tile * (COLUMNS + 2 * len(rows)), dtype="float64")
-    kernel.run("forward", threads, -(-n // tile), N, n, m, step, _most(x), v, beta, rows, tiles, R, zeros)
+    kernel.run("forward", threads, -(-n // tile), N, n, m, step, MOST[x.dtype.name], v, beta, rows, tiles, R, zeros)
     return alpha * x * (np.where(zeros == 0, R, 0) if zeros.any() else R), (x, v, alpha, beta, R, zeros)
 
 
@@ -89,7 +90,7 @@ def synapse_graph_backward(dy, cache, threads):
     kernel = loops(SOURCE, x.dtype)
     dv, dbeta = np.empty_like(v), np.empty_like(beta)
     memory = scratch(threads, 2 * N, kernel.lanes, dtype=x.dtype)
-    job = (N, n, m, rows.shape[2], _way(v, beta), _most(x), scale, v, beta, *rows, memory, dv, dbeta)
+    job = (N, n, m, rows.shape[2], _way(v, beta), MOST[x.dtype.name], scale, v, beta, *rows, memory, dv, dbeta)
     kernel.run("backward", threads, -(-m // kernel.lanes), *job)
     return dyP * alpha, dv, (dyP * x).sum(axis=0), dbeta
 
@@ -108,7 +109,3 @@ def _way(v, beta):
 def largest(a):
     """The largest |a|, a float; 0 if a is empty."""
     return float(max(a.max(), -a.min())) if a.size else 0.0
-
-
-def _most(x):
-    return math.sqrt(np.finfo(x.dtype).max)

@@ -87,8 +87,7 @@ void run(part_function *do_part, const void *of, int64_t count, int64_t threads)
     }
     start_threads(threads - 1);
     pthread_mutex_lock(&lock);
-    work = do_part, job = of, parts = count, seats = threads, taken = 1;
-    next_part = 0;
+    work = do_part, job = of, parts = count, seats = threads, taken = 1, next_part = 0;
     jobs++;
     pthread_cond_broadcast(&job_came);
     pthread_mutex_unlock(&lock);
