@@ -56,7 +56,7 @@ def compile(model, threads=None, input_gradient=True):
     while names:
         chain = [model.layers[name] for name in names[:4]]
         count, twin = _twin(chain, threads, input_gradient or bool(found))
-        if any(loops(source, twin.dtype or "float32") is None for source in getattr(twin, "in_c", ())):
+        if any(loops(twin.dtype or "float32", *source) is None for source in getattr(twin, "in_c", ())):
             count, twin = 1, chain[0]  # what cannot be compiled: library() has warned
         if twin is not chain[0]:
             twin.replaces = names[:count]

@@ -1,6 +1,7 @@
 """Loops in C on arrays. C cannot check shape, dtype or memory order, so this file and the layers do."""
 
 import ctypes
+import math
 import struct
 import sys
 
@@ -34,13 +35,16 @@ class Loops:
         self.on_threads(getattr(self.kernels, name), struct.pack(layout, *fields), parts, threads)
 
 
-def loops(source, dtype):
-    """The Loops of a C source, or None: it cannot be compiled here, or dtype is neither float32 nor float64."""
-    found = _loaded.get((source, dtype))
+def loops(dtype, source, *constants):
+    """The Loops of a C source, or None: it cannot be compiled here, or dtype is neither float32 nor float64.
+
+    constants: pairs (name, integer), compiled in.
+    """
+    found = _loaded.get((source, dtype, constants))
     if found is None and (real := REAL.get(np.dtype(dtype).name)):
-        kernels, pool = library(source, REAL=real), library(POOL)
+        kernels, pool = library(source, REAL=real, **dict(constants)), library(POOL)
         if kernels and pool:
-            found = _loaded[source, dtype] = Loops(kernels, pool)
+            found = _loaded[source, dtype, constants] = Loops(kernels, pool)
     return found
 
 
@@ -48,8 +52,8 @@ _loaded = {}
 
 
 def scratch(*shape, dtype):
-    """An array of any content, at a multiple of CACHE_LINE."""
-    a = np.empty(int(np.prod(shape)) * np.dtype(dtype).itemsize + CACHE_LINE, np.uint8)
+    """An array of any content, at a multiple of CACHE_LINE: a vector across two lines takes twice as long to load."""
+    a = np.empty(math.prod(shape) * np.dtype(dtype).itemsize + CACHE_LINE, np.uint8)
     start = -_address(a) % CACHE_LINE
     return a[start : a.size - CACHE_LINE + start].view(dtype).reshape(shape)
 

@@ -26,7 +26,7 @@ class FastBatchNorm(Layer):
     absent. Sums are taken in float64 over blocks of 512 values.
     """
 
-    in_c = (SOURCE,)
+    in_c = ((SOURCE,),)
     mixes_rows = True
 
     def __init__(self, norm, relu, threads):
@@ -97,7 +97,7 @@ class FastBatchNorm(Layer):
         weight, bias = (contiguous(self.params[name], (C,), self.dtype) for name in ("weight", "bias"))
         sizes = (C, x.size // C, by_columns, self.relu, *sums, float(self.norm.eps))
         threads, parts = 1 if x.size < FEW_VALUES else self.threads, -(-C // LINE) if by_columns else C
-        loops(SOURCE, x.dtype).run(kernel, threads, parts, *sizes, x, dy, y, weight, bias, *results)
+        loops(x.dtype, SOURCE).run(kernel, threads, parts, *sizes, x, dy, y, weight, bias, *results)
 
 
 def laid_out(x):

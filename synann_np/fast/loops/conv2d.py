@@ -26,7 +26,7 @@ class FastConv2d(Conv2d):
         dx           = the convolution of dy, padded by K − 1 − P, with weight turned by 180° and f, c exchanged
     """
 
-    in_c = (SOURCE,)
+    in_c = ((SOURCE,),)
 
     def __init__(self, conv, threads, input_gradient=True):
         self.__dict__ |= conv.__dict__  # the same parameters, not copies
@@ -51,7 +51,7 @@ class FastConv2d(Conv2d):
         grads = {"weight": np.empty_like(weight)}
         if "bias" in self.params:
             grads["bias"] = dy.reshape(F, -1).sum(axis=1)
-        kernel, outputs = loops(SOURCE, x.dtype), dy[0].size
+        kernel, outputs = loops(x.dtype, SOURCE), dy[0].size
         tile, terms = kernel.constant("tile"), kernel.constant("terms")
         filters = -(-F // tile) * tile
         tiles, sums = scratch(filters, outputs, dtype=x.dtype), scratch(self.threads, terms, tile, dtype=x.dtype)
@@ -66,7 +66,7 @@ class FastConv2d(Conv2d):
     def convolve(self, x, weight, bias, PH, PW):
         """y (F, H', W', N) of x (C, H, W, N) with a border of PH < KH and PW < KW zeros."""
         (C, H, W, N), (F, _, KH, KW) = x.shape, weight.shape
-        kernel = loops(SOURCE, x.dtype)
+        kernel = loops(x.dtype, SOURCE)
         strip, strips = kernel.constant("strip"), []
         columns = range(W + 2 * PW - KW + 1)
         for (j0, j1), run in groupby(columns, lambda w: (max(PW - w, 0), min(KW, W + PW - w))):

@@ -2,43 +2,48 @@
 conv_pool_relu.py.
 
 x (N, C, H, W), dy (N, F, h, w) by their strides   weight (F, C, KH, KW)   mask (N, F)   y, won (N, F, h, w).
-Compile with -DREAL=float or double. */
+Compile with -DREAL=float or double, -DC=, -DKH= and -DKW=, and for one size of images, else 0, -DHEIGHT= and -DWIDTH=. */
 
 #include "vectors.h"
 
-enum { FILTERS = REGISTERS == 32 ? 5 : 2, NOBODY = 4 }; /* NOBODY: in `won`, where y = 0: no one gets a gradient */
+enum { IMAGES = 4, FILTERS = REGISTERS == 32 ? 5 : 2, NOBODY = 4 }; /* NOBODY: in `won`, where y = 0: no gradient */
 
 typedef __typeof__(__builtin_choose_expr(sizeof(REAL) == 4, (int32_t)0, (int64_t)0)) integer;
 typedef integer integers __attribute__((vector_size(BYTES))); /* a comparison: −1 where it holds, else 0 */
-typedef uint8_t bytes __attribute__((vector_size(LANES)));
 #define CHOOSE(condition, a, b) (((condition) & (integers)(a)) | (~(condition) & (integers)(b)))
 
+const int64_t images_of_a_part = IMAGES, filters_at_once = FILTERS;
+
 struct forward_job {
-    int64_t N, C, H, W, F, KH, KW, h, w, xn, xc, xh, xw;
-    int64_t band, terms; /* band: pooling rows taken at a time; terms: C KH KW */
-    const int64_t *pixel; /* where in `patches` the first output reads for term (c, i, j) */
+    int64_t N, F, height, width, xn, xc, xh, xw;
+    int64_t band, space; /* pooling rows taken at a time; numbers in the memory of a thread */
     const REAL *x, *weight, *bias, *mask;
-    REAL *y;
-    REAL *halves;  /* of each thread (C, H, 2, W/2) and a vector: an image, its even columns apart from its odd ones */
-    REAL *patches; /* of each thread (C, KH + 1, KW + 1, band w in whole vectors) and a vector */
+    REAL *y, *memory;
     uint8_t *won;
 };
 
-/* z_ab = Σ_cij weight_cij patch_c,i+a,j+b for some filters and a vector of windows; `step` numbers from pixel to pixel */
-INLINE void convolve(const struct forward_job *job, const REAL *patch, int64_t step, const REAL *const weight[FILTERS],
-                     vec z[FILTERS][4])
+/* The even and the odd columns of a row of an image. */
+INLINE void split(const REAL *restrict x, int64_t step, int64_t W, REAL *restrict even, REAL *restrict odd)
 {
-    int64_t below = (job->KW + 1) * step;
-    for (int64_t k = 0; k < job->terms; k++) {
-        const REAL *pixel = patch + job->pixel[k], *next = pixel + below;
-        vec x[4] = {*(const vec *)pixel, *(const vec *)(pixel + step), *(const vec *)next, *(const vec *)(next + step)};
-        UNROLL for (int f = 0; f < FILTERS; f++)
-            UNROLL for (int ab = 0; ab < 4; ab++) z[f][ab] += weight[f][k] * x[ab];
-    }
+    for (int64_t k = 0; k < W / 2; k++) even[k] = x[2 * k * step], odd[k] = x[(2 * k + 1) * step];
+    if (W % 2) even[W / 2] = x[(W - 1) * step];
 }
 
-/* y = max(0, scale (max_ab z_ab + bias)), and who won: of equal ones the first, but a NaN before all; `count` windows */
-INLINE void pool(const vec z[4], REAL bias, REAL scale, int64_t count, REAL *y, uint8_t *won)
+/* z_ab = Σ_cij weight_cij patch_c,i+a,j+b for some filters and a vector of windows; `step` numbers from pixel to pixel */
+INLINE void convolve(const REAL *patch, int64_t step, const REAL *const weight[FILTERS], vec z[FILTERS][4])
+{
+    for (int c = 0, k = 0; c < C; c++, patch += (KW + 1) * step)
+        for (int i = 0; i < KH; i++, k += KW, patch += (KW + 1) * step)
+            UNROLL for (int j = 0; j < KW; j++) {
+                vec x[4];
+                UNROLL for (int ab = 0; ab < 4; ab++) x[ab] = *(const vec *)(patch + (ab / 2 * (KW + 1) + j + ab % 2) * step);
+                UNROLL for (int f = 0; f < FILTERS; f++)
+                    UNROLL for (int ab = 0; ab < 4; ab++) z[f][ab] += weight[f][k + j] * x[ab];
+            }
+}
+
+/* y = max(0, scale (max_ab z_ab + bias)), and who won: of equal ones the first, but a NaN before all */
+INLINE void pool(const vec z[4], REAL bias, REAL scale, vec *y, integers *won)
 {
     vec most = z[0];
     integers first = {0}, none = {0};
@@ -48,33 +53,34 @@ INLINE void pool(const vec z[4], REAL bias, REAL scale, int64_t count, REAL *y, 
         first = CHOOSE(better, none + ab, first);
     }
     most = scale * (most + bias);
-    bytes winner = __builtin_convertvector(CHOOSE(most > 0, first, none + NOBODY), bytes);
-    most = (vec)(~(most <= 0) & (integers)most);
-    if (count >= LANES) memcpy(y, &most, BYTES), memcpy(won, &winner, LANES);
-    else memcpy(y, &most, count * sizeof(REAL)), memcpy(won, &winner, count);
+    *won = CHOOSE(most > 0, first, none + NOBODY);
+    *y = (vec)(~(most <= 0) & (integers)most);
 }
 
-/* An image. */
-void forward(const struct forward_job *job, int64_t n, int64_t seat)
+static void forward_image(const struct forward_job *job, int64_t n, REAL *memory)
 {
     const struct forward_job j = *job;
-    int64_t h = j.h, w = j.w, step = UP(j.band * w, LANES);
-    int64_t half = (j.W + 1) / 2, plane = 2 * half * j.H;
-    REAL *patches = j.patches + seat * (j.C * (j.KH + 1) * (j.KW + 1) * step + LANES);
-    REAL *halves = j.halves + seat * (j.C * plane + LANES);
-    for (int64_t c = 0; c < j.C; c++)
-        for (int64_t row = 0; row < 2 * j.H; row++) { /* twice the image's: the even columns of one, then the odd ones */
-            const REAL *x = j.x + n * j.xn + c * j.xc + row / 2 * j.xh + row % 2 * j.xw;
-            for (int64_t k = 0; k < (j.W + 1 - row % 2) / 2; k++) halves[c * plane + row * half + k] = x[2 * k * j.xw];
+    const int64_t H = HEIGHT ? HEIGHT : j.height, W = WIDTH ? WIDTH : j.width, h = (H - KH + 1) / 2, w = (W - KW + 1) / 2;
+    const int64_t half = (W + 1) / 2, step = UP(j.band * w, LANES);
+    REAL *halves = memory;                                            /* (C, H, 2, half): even columns, odd ones */
+    REAL *patches = halves + UP(C * H * 2 * half, LANES) + LANES;     /* (C, KH + 1, KW + 1, step) and a vector */
+    REAL *best = patches + C * (KH + 1) * (KW + 1) * step + LANES;    /* (FILTERS, step): y, */
+    integer *winners = (integer *)(best + FILTERS * step);            /* and who won */
+    for (int64_t c = 0; c < C; c++)
+        for (int64_t row = 0; row < H; row++) {
+            const REAL *x = j.x + n * j.xn + c * j.xc + row * j.xh;
+            REAL *even = halves + (c * H + row) * 2 * half;
+            if (j.xw == 1) split(x, 1, W, even, even + half);
+            else split(x, j.xw, W, even, even + half);
         }
     for (int64_t top = 0; top < h; top += j.band) {
-        int64_t rows = LEAST(j.band, h - top), windows = rows * w;
+        const int64_t rows = LEAST(j.band, h - top), windows = rows * w;
         REAL *to = patches;
-        for (int64_t c = 0; c < j.C; c++)
-            for (int64_t r = 0; r <= j.KH; r++)
-                for (int64_t s = 0; s <= j.KW; s++, to += step)
+        for (int64_t c = 0; c < C; c++)
+            for (int64_t r = 0; r <= KH; r++)
+                UNROLL for (int64_t s = 0; s <= KW; s++, to += step)
                     for (int64_t row = 0; row < rows; row++) {
-                        const REAL *x = halves + c * plane + (2 * (2 * (top + row) + r) + s % 2) * half + s / 2;
+                        const REAL *x = halves + (2 * (c * H + 2 * (top + row) + r) + s % 2) * half + s / 2;
                         for (int64_t k = 0; k < w; k += LANES) /* what is too much is overwritten */
                             *(vec *)(to + row * w + k) = *(const vec *)(x + k);
                     }
@@ -83,86 +89,117 @@ void forward(const struct forward_job *job, int64_t n, int64_t seat)
                 if (!j.mask || j.mask[n * j.F + next] != 0) f[count++] = next;
                 else memset(j.y + ((n * j.F + next) * h + top) * w, 0, windows * sizeof(REAL)); /* `won` will not be read */
             }
-            for (int64_t v = 0; count && v < windows; v += LANES) {
+            if (!count) continue;
+            const REAL *weight[FILTERS];
+            UNROLL for (int k = 0; k < FILTERS; k++) weight[k] = j.weight + f[LEAST(k, count - 1)] * C * KH * KW;
+            for (int64_t v = 0; v < windows; v += LANES) {
                 vec z[FILTERS][4] = {0};
-                const REAL *weight[FILTERS];
-                UNROLL for (int k = 0; k < FILTERS; k++) weight[k] = j.weight + f[LEAST(k, count - 1)] * j.terms;
-                convolve(job, patches + v, step, weight, z);
+                convolve(patches + v, step, weight, z);
                 UNROLL for (int k = 0; k < FILTERS; k++) {
-                    if (k >= count) break;
-                    int64_t at = ((n * j.F + f[k]) * h + top) * w + v;
-                    REAL bias = j.bias ? j.bias[f[k]] : 0, scale = j.mask ? j.mask[n * j.F + f[k]] : 1;
-                    pool(z[k], bias, scale, windows - v, j.y + at, j.won + at);
+                    const int64_t one = f[LEAST(k, count - 1)];
+                    const REAL bias = j.bias ? j.bias[one] : 0, scale = j.mask ? j.mask[n * j.F + one] : 1;
+                    pool(z[k], bias, scale, (vec *)(best + k * step + v), (integers *)(winners + k * step + v));
                 }
+            }
+            for (int64_t k = 0; k < count; k++) {
+                const int64_t at = ((n * j.F + f[k]) * h + top) * w;
+                memcpy(j.y + at, best + k * step, windows * sizeof(REAL));
+                for (int64_t t = 0; t < windows; t++) j.won[at + t] = (uint8_t)winners[k * step + t];
             }
         }
     }
 }
 
-/* A row of a patch, with the channels innermost, is KW CP numbers, and as many more as fill its last vector. `cells` are
-the vectors of a patch, CELLS of which stay in registers. */
-enum { CELLS = 5 };
-const int64_t cells_at_once = CELLS;
+/* Some images. */
+void forward(const struct forward_job *job, int64_t part, int64_t seat)
+{
+    for (int64_t n = part * IMAGES; n < LEAST((part + 1) * IMAGES, job->N); n++)
+        forward_image(job, n, job->memory + seat * job->space);
+}
+
+/* Backward has the channels innermost, padded to CP. A row of a patch is KW CP numbers, ROW with the rest of its last
+vector. LENGTH of these vectors, one below or beside the other, CELLS of them at once, are a line, LINES of them a patch. */
+#define POWER(n) ((n) <= 1 ? 1 : (n) <= 2 ? 2 : (n) <= 4 ? 4 : (n) <= 8 ? 8 : 16) /* 2^k ≥ n */
+#define CP (C < LANES ? POWER(C) : UP(C, LANES))
+#define ROW UP(KW * CP, LANES)
+enum { DOWN = KH > ROW / LANES, LENGTH = DOWN ? KH : ROW / LANES, LINES = DOWN ? ROW / LANES : KH, CELLS = LEAST(LENGTH, 5) };
+
+const int64_t channels = CP, row_of_filter = ROW;
 
 struct backward_job {
-    int64_t N, C, H, W, F, h, w, xn, xc, xh, xw, dn, df, dh, dw, CP, chunks, cells, filter; /* filter: numbers in one */
-    const int64_t *in_image, *in_filter; /* where a cell begins, in an image (H, W, CP) and in a filter */
-    const REAL *x, *dy, *mask, *weight;  /* weight: F filters (KH + 1, KP, CP), KP ≥ KW; the last row is 0 */
+    int64_t N, F, height, width, xn, xc, xh, xw, dn, df, dh, dw, chunks, space;
+    const REAL *x, *dy, *mask, *weight; /* weight (F, KH, ROW) */
     const uint8_t *won;
-    REAL *dweight, *dx;                  /* dweight: of each chunk, as weight; dx (N, H, W, CP) or NULL */
-    double *dbias;                       /* of each chunk (F) */
-    REAL *images, *windows;              /* of each thread: an image and its dx, each of `space` numbers; dy (h w + 1) */
-    int64_t *pixels, space;              /* of each thread (h w + 1): the first pixel that the winner has seen */
+    REAL *dweight, *dx, *memory;        /* dweight: of each chunk; dx (N, H, W, CP) or NULL; memory: of each thread */
+    double *dbias;                      /* of each chunk (F) */
 };
 
-/* dweight_fcij += Σ dy x_c,i,j and dx_c,i,j += dy weight_fcij, counted from the pixel of each window. */
-INLINE void add_gradients(const struct backward_job *job, int64_t count, const int64_t *pixel, const REAL *dy, const REAL *x,
+/* dweight_fcij += Σ dy x_c,i,j and dx_c,i,j += dy weight_fcij, counted from the pixel of each window; `some` cells. */
+INLINE void add_cells(int some, int64_t W, int64_t count, const int64_t *pixel, const REAL *dy, const REAL *x,
+                      const REAL *weight, REAL *dweight, REAL *dx)
+{
+    const int64_t in_image = DOWN ? W * CP : LANES, in_filter = DOWN ? ROW : LANES;
+    vec sum[CELLS] = {0}, w[CELLS];
+    UNROLL for (int k = 0; k < some; k++) w[k] = *(const vec *)(weight + k * in_filter);
+    for (int64_t t = 0; t < count; t++) {
+        const REAL *from = x + pixel[t];
+        UNROLL for (int k = 0; k < some; k++) sum[k] += dy[t] * *(const vec *)(from + k * in_image);
+        REAL *to = dx + pixel[t];
+        if (dx) UNROLL for (int k = 0; k < some; k++) *(vec *)(to + k * in_image) += dy[t] * w[k];
+    }
+    UNROLL for (int k = 0; k < some; k++) *(vec *)(dweight + k * in_filter) += sum[k];
+}
+
+INLINE void add_gradients(int64_t W, int64_t count, const int64_t *pixel, const REAL *dy, const REAL *x,
                           const REAL *weight, REAL *dweight, REAL *dx)
 {
-    for (int64_t first = 0; first < job->cells; first += CELLS) {
-        const int64_t *in_filter = job->in_filter + first;
-        int64_t in_image[CELLS];
-        vec sum[CELLS] = {0}, w[CELLS];
-        UNROLL for (int k = 0; k < CELLS; k++) w[k] = *(const vec *)(weight + in_filter[k]), in_image[k] = job->in_image[first + k];
-        for (int64_t t = 0; t < count; t++) {
-            UNROLL for (int k = 0; k < CELLS; k++) sum[k] += dy[t] * *(const vec *)(x + pixel[t] + in_image[k]);
-            if (dx) UNROLL for (int k = 0; k < CELLS; k++) *(vec *)(dx + pixel[t] + in_image[k]) += dy[t] * w[k];
+    for (int line = 0; line < LINES; line++)
+        for (int first = 0; first < LENGTH; first += CELLS) {
+            const int64_t in_image = DOWN ? first * W * CP + line * LANES : line * W * CP + first * LANES;
+            const int64_t in_filter = DOWN ? first * ROW + line * LANES : line * ROW + first * LANES;
+            const int some = first + CELLS <= LENGTH ? CELLS : LENGTH % CELLS;
+            REAL *to = dx ? dx + in_image : 0;
+            if (some == CELLS) add_cells(CELLS, W, count, pixel, dy, x + in_image, weight + in_filter, dweight + in_filter, to);
+            else add_cells(LENGTH % CELLS, W, count, pixel, dy, x + in_image, weight + in_filter, dweight + in_filter, to);
         }
-        UNROLL for (int k = 0; k < CELLS; k++) *(vec *)(dweight + in_filter[k]) += sum[k];
-    }
 }
 
 /* A chunk of the batch, with sums of its own. */
 void backward(const struct backward_job *job, int64_t chunk, int64_t seat)
 {
     const struct backward_job j = *job;
-    int64_t h = j.h, w = j.w, image = j.H * j.W * j.CP;
-    REAL *x = j.images + seat * 2 * j.space, *dx = x + j.space, *dy = j.windows + seat * (h * w + 1);
-    int64_t *pixel = j.pixels + seat * (h * w + 1);
-    memset(x, 0, 2 * j.space * sizeof(REAL));
+    const int64_t H = HEIGHT ? HEIGHT : j.height, W = WIDTH ? WIDTH : j.width, h = (H - KH + 1) / 2, w = (W - KW + 1) / 2;
+    const int64_t pixels = H * W * CP, in_window[] = {0, CP, W * CP, (W + 1) * CP, 0};
+    REAL *x = j.memory + seat * j.space, *dx = x + UP(pixels, LANES) + LANES; /* of an image; a patch may end behind it */
+    REAL *dy = dx + UP(pixels, LANES) + LANES;
+    int64_t *pixel = (int64_t *)(dy + UP(h * w, LANES) + LANES); /* the first that the winner has seen */
+    memset(x, 0, (dy - x) * sizeof(REAL));
     for (int64_t n = j.N * chunk / j.chunks; n < j.N * (chunk + 1) / j.chunks; n++) {
-        for (int64_t c = 0; c < j.C; c++)
-            for (int64_t row = 0; row < j.H; row++)
-                for (int64_t k = 0; k < j.W; k++)
-                    x[(row * j.W + k) * j.CP + c] = j.x[n * j.xn + c * j.xc + row * j.xh + k * j.xw];
-        if (j.dx) memset(dx, 0, image * sizeof(REAL));
+        for (int64_t c = 0; c < C; c++)
+            for (int64_t row = 0; row < H; row++) {
+                const REAL *from = j.x + n * j.xn + c * j.xc + row * j.xh;
+                for (int64_t k = 0; k < W; k++) x[(row * W + k) * CP + c] = from[k * j.xw];
+            }
+        if (j.dx) memset(dx, 0, pixels * sizeof(REAL));
         for (int64_t f = 0; f < j.F; f++) {
             const REAL scale = j.mask ? j.mask[n * j.F + f] : 1, *from = j.dy + n * j.dn + f * j.df;
             const uint8_t *won = j.won + (n * j.F + f) * h * w;
             if (scale == 0) continue;
             int64_t count = 0;
-            double sum = 0;
             for (int64_t row = 0; row < h; row++)
                 for (int64_t column = 0; column < w; column++, won++) { /* without a branch: nobody could predict it */
                     dy[count] = scale * from[row * j.dh + column * j.dw];
-                    pixel[count] = ((2 * row + *won / 2) * j.W + 2 * column + *won % 2) * j.CP;
-                    sum += *won == NOBODY ? 0 : dy[count];
+                    pixel[count] = 2 * (row * W + column) * CP + in_window[*won];
                     count += *won != NOBODY;
                 }
-            j.dbias[chunk * j.F + f] += sum;
-            REAL *dweight = j.dweight + (chunk * j.F + f) * j.filter;
-            add_gradients(job, count, pixel, dy, x, j.weight + f * j.filter, dweight, j.dx ? dx : 0);
+            vec sum = {0}, none = {0};
+            *(vec *)(dy + count) = none;
+            for (int64_t t = 0; t < count; t += LANES) sum += *(vec *)(dy + t);
+            for (int l = 0; l < LANES; l++) j.dbias[chunk * j.F + f] += sum[l];
+            REAL *dweight = j.dweight + (chunk * j.F + f) * KH * ROW;
+            if (j.dx) add_gradients(W, count, pixel, dy, x, j.weight + f * KH * ROW, dweight, dx);
+            else add_gradients(W, count, pixel, dy, x, j.weight + f * KH * ROW, dweight, 0);
         }
-        if (j.dx) memcpy(j.dx + n * image, dx, image * sizeof(REAL));
+        if (j.dx) memcpy(j.dx + n * pixels, dx, pixels * sizeof(REAL));
     }
 }

@@ -13,7 +13,7 @@ SOURCE = Path(__file__).with_suffix(".c")
 class FastMaxPool2d(MaxPool2d):
     """layers.MaxPool2d where stride = kernel_size, at most 256 pixels a window: the same numbers and gradients."""
 
-    in_c = (SOURCE,)
+    in_c = ((SOURCE,),)
 
     def __init__(self, pool, threads):
         self.__dict__ |= pool.__dict__ | {"threads": threads}
@@ -26,7 +26,7 @@ class FastMaxPool2d(MaxPool2d):
             raise ValueError(f"{self}: expected at least one window of pixels, got {tuple(x.shape)}")
         x = batch_innermost(x)
         y, won = (np.empty((C, H // KH, W // KW, N), dtype) for dtype in (x.dtype, np.uint8))
-        loops(SOURCE, x.dtype).run("pool", self.threads, C * (H // KH), N, H, W, KH, KW, 0, x, y, won)
+        loops(x.dtype, SOURCE).run("pool", self.threads, C * (H // KH), N, H, W, KH, KW, 0, x, y, won)
         return y.transpose(3, 0, 1, 2), (won, x.shape)
 
     def backward(self, dy, cache):
@@ -34,5 +34,5 @@ class FastMaxPool2d(MaxPool2d):
         KH, KW = self.kernel_size
         dy = contiguous(dy.transpose(1, 2, 3, 0), won.shape, dy.dtype)
         dx = np.zeros((C, H, W, N), dy.dtype) if H % KH or W % KW else np.empty((C, H, W, N), dy.dtype)
-        loops(SOURCE, dy.dtype).run("pool", self.threads, C * (H // KH), N, H, W, KH, KW, 1, dx, dy, won)
+        loops(dy.dtype, SOURCE).run("pool", self.threads, C * (H // KH), N, H, W, KH, KW, 1, dx, dy, won)
         return dx.transpose(3, 0, 1, 2), {}

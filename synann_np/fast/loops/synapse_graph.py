@@ -20,7 +20,7 @@ TINY = 1e-20  # of the largest gradient; what is smaller counts as 0: sums of su
 def with_fast_graph(layer, threads):
     """A copy of a SynapseGraph, Synapse, SynapseTensor or SynapseRNN with the same arrays, whose graphs run in C."""
     twin = copy.copy(layer)
-    twin.in_c = (SOURCE,)
+    twin.in_c = ((SOURCE,),)
     if isinstance(layer, SynapseGraph):
         twin.graph_forward = partial(synapse_graph_forward, threads=threads)
         twin.graph_backward = partial(synapse_graph_backward, threads=threads)
@@ -49,7 +49,7 @@ def synapse_graph_forward(x, v, alpha, beta, threads):
     x, v = contiguous(x, (N, n), x.dtype), contiguous(v, (N, m), x.dtype)
     alpha, beta = contiguous(alpha, (n,), x.dtype), contiguous(beta, (n, m), x.dtype)
     R, zeros = np.empty_like(x), np.empty(x.shape, np.uint8)
-    kernel, rows = loops(SOURCE, x.dtype), np.zeros((N + -N % GROUP, m))
+    kernel, rows = loops(x.dtype, SOURCE), np.zeros((N + -N % GROUP, m))
     rows[:N] = v
     tile, step = kernel.constant("tile"), FACTORS if largest(v) * largest(beta) <= MOST_PRODUCT else 1
     tiles = scratch(threads, tile * (COLUMNS + 2 * len(rows)), dtype="float64")
@@ -87,7 +87,7 @@ def synapse_graph_backward(dy, cache, threads):
     rows[0, :, :n] = np.where(zeros == 0, t, 0) if any_zero else t
     if any_zero:
         rows[1, :, :n] = np.where(zeros == 1, t, 0)
-    kernel = loops(SOURCE, x.dtype)
+    kernel = loops(x.dtype, SOURCE)
     dv, dbeta = np.empty_like(v), np.empty_like(beta)
     memory = scratch(threads, 2 * N, kernel.lanes, dtype=x.dtype)
     job = (N, n, m, rows.shape[2], _way(v, beta), MOST[x.dtype.name], scale, v, beta, *rows, memory, dv, dbeta)

@@ -21,7 +21,7 @@ class FastSynapseRNN(SynapseRNN):
     largest dy counts as 0.
     """
 
-    in_c = (SOURCE, synapse_graph.SOURCE)
+    in_c = ((SOURCE,), (synapse_graph.SOURCE,))
 
     def __init__(self, layer, threads):
         self.__dict__ |= layer.__dict__ | {"threads": threads}
@@ -37,7 +37,7 @@ class FastSynapseRNN(SynapseRNN):
         g = np.broadcast_to(np.asarray(self.leaking_rate()[0], x.dtype), H)
         weights = contiguous(alpha, (H,), x.dtype), contiguous(g, (H,), x.dtype), contiguous(beta, (H, H), x.dtype)
         h, R = np.empty((2, N, T, H), x.dtype)
-        kernel, group = loops(SOURCE, x.dtype), synapse_graph.GROUP
+        kernel, group = loops(x.dtype, SOURCE), synapse_graph.GROUP
         tile = kernel.constant("tile")
         tiles = scratch(-(-H // tile), H, tile, dtype="float64")
         tiles[...] = np.pad(beta, ((0, -H % tile), (0, 0))).reshape(-1, tile, H).swapaxes(1, 2)
@@ -57,7 +57,7 @@ class FastSynapseRNN(SynapseRNN):
         N, T, H = h.shape
         self.check_output_gradient(dy, N, T)
         dy, de = contiguous(self.of_all_steps(dy, T), h.shape, h.dtype), np.empty_like(h)
-        kernel = loops(SOURCE, h.dtype)
+        kernel = loops(h.dtype, SOURCE)
         more = -H % max(kernel.lanes, synapse_graph.GROUP)  # behind the last unit, with β = 0
         H_up, tiny = H + more, synapse_graph.largest(dy) * 1e-30
         size = H_up + -(-N // CHUNKS) * 2 * (H_up + kernel.lanes)
