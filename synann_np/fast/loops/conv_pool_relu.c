@@ -192,9 +192,10 @@ void backward(const struct backward_job *job, int64_t chunk, int64_t seat)
                     pixel[count] = 2 * (row * W + column) * CP + in_window[*won];
                     count += *won != NOBODY;
                 }
-            vec sum = {0}, none = {0};
-            *(vec *)(dy + count) = none;
-            for (int64_t t = 0; t < count; t += LANES) sum += *(vec *)(dy + t);
+            double sum[LANES] = {0};
+            memset(dy + count, 0, sizeof(vec));
+            for (int64_t t = 0; t < count; t += LANES)
+                UNROLL for (int l = 0; l < LANES; l++) sum[l] += dy[t + l];
             for (int l = 0; l < LANES; l++) j.dbias[chunk * j.F + f] += sum[l];
             REAL *dweight = j.dweight + (chunk * j.F + f) * KH * ROW;
             if (j.dx) add_gradients(W, count, pixel, dy, x, j.weight + f * KH * ROW, dweight, dx);

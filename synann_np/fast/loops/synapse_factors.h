@@ -9,32 +9,33 @@
 typedef double double_vec __attribute__((vector_size(BYTES), may_alias));
 typedef int64_t long_vec __attribute__((vector_size(BYTES), may_alias));
 
-enum { ROWS = 4, VECTORS = REGISTERS == 32 ? 4 : 2, UNITS = 4, COLUMNS = 64 };
+/* FACTORS: between two looks at the exponent of a product. So many, 0 or of size 2⁻⁵³ to 2⁶³, neither over- nor underflow. */
+enum { ROWS = 4, VECTORS = REGISTERS == 32 ? 4 : 2, UNITS = 4, COLUMNS = 64, FACTORS = 16 };
 #define TILE (VECTORS * DOUBLES) /* units of a tile, forward */
 const int64_t tile = TILE;
 
 #define EXPONENT 0x7ff0000000000000LL
 #define ONE 0x3ff0000000000000LL
 
-/* p_ni *= ∏_j q_nij for ROWS rows, `row` numbers apart, a tile of units and `count` columns; v[row][j], beta[j][unit]. After every `step`
-factors the exponents are taken out of the products. */
-INLINE void multiply(int64_t count, int64_t step, const double *v, int64_t row, const double_vec *beta,
+/* p_ni *= ∏_j q_nij for ROWS rows, `row` numbers apart, a tile of units and `count` columns; v[row][j], beta[j][unit]. The
+exponents are taken out of the products. What is 0, infinite or NaN stays so. */
+INLINE void multiply(int64_t count, const double *v, int64_t row, const double_vec *beta,
                      double_vec *mantissa, long_vec *exponent)
 {
     double_vec p[ROWS][VECTORS];
     UNROLL for (int r = 0; r < ROWS; r++)
         UNROLL for (int k = 0; k < VECTORS; k++) p[r][k] = mantissa[r * VECTORS + k];
     while (count > 0) {
-        int64_t some = LEAST(step, count);
+        int64_t some = LEAST(FACTORS, count);
         count -= some;
         for (int64_t j = 0; j < some; j++, v++, beta += VECTORS)
             UNROLL for (int r = 0; r < ROWS; r++)
                 UNROLL for (int k = 0; k < VECTORS; k++) p[r][k] *= 1 - v[r * row] * beta[k];
         UNROLL for (int r = 0; r < ROWS; r++)
             UNROLL for (int k = 0; k < VECTORS; k++) {
-                long_vec bits = (long_vec)p[r][k], zero = p[r][k] == 0;
-                exponent[r * VECTORS + k] += (bits & EXPONENT) - (ONE & ~zero); /* 0 stays 0, whatever comes */
-                p[r][k] = (double_vec)((bits & ~EXPONENT) | (ONE & ~zero));
+                long_vec bits = (long_vec)p[r][k], whole = (p[r][k] != 0) & (p[r][k] - p[r][k] == 0);
+                exponent[r * VECTORS + k] += (bits & EXPONENT & whole) - (ONE & whole);
+                p[r][k] = (double_vec)((bits & ~(EXPONENT & whole)) | (ONE & whole));
             }
     }
     UNROLL for (int r = 0; r < ROWS; r++)

@@ -5,16 +5,16 @@ x, y (N, n)   v (N, m)   alpha (n)   beta (n, m). Compile with -DREAL=float or d
 #include "synapse_factors.h"
 
 struct forward_job {
-    int64_t N, n, m, step; /* step: factors between two looks */
-    double most;           /* of |R| */
-    const REAL *v, *beta;
-    const double *rows;    /* v, 0 behind the last row */
-    double *tiles;         /* of each thread: COLUMNS × TILE of beta, then N × TILE of mantissas, then of exponents */
-    REAL *R;               /* (N, n): the product of the factors that are not 0 */
-    uint8_t *zeros;        /* (N, n): how many are 0, at most 2 */
+    int64_t N, n, m;
+    double most;        /* of |R| */
+    const REAL *x, *v, *alpha, *beta;
+    const double *rows; /* v, 0 behind the last row */
+    double *tiles;      /* of each thread: COLUMNS × TILE of beta, then N × TILE of mantissas, then of exponents */
+    REAL *y, *R;        /* R (N, n): the product of the factors that are not 0 */
+    REAL *zeros;        /* (N, n): how many are 0, at most 2 */
 };
 
-static REAL without_zeros(int64_t m, const REAL *v, const REAL *beta, double most, uint8_t *zeros)
+static REAL without_zeros(int64_t m, const REAL *v, const REAL *beta, double most, REAL *zeros)
 {
     double R = 1;
     int64_t exponent = 0;
@@ -42,24 +42,70 @@ void forward(const struct forward_job *job, int64_t part, int64_t seat)
         for (int64_t i = 0; i < units; i++)
             for (int64_t j = 0; j < count; j++) beta[j * TILE + i] = job->beta[(first + i) * m + start + j];
         for (int64_t r = 0; r < N_up; r += ROWS)
-            multiply(count, job->step, job->rows + r * m + start, m, (const double_vec *)beta,
+            multiply(count, job->rows + r * m + start, m, (const double_vec *)beta,
                      (double_vec *)(mantissa + r * TILE), (long_vec *)(exponent + r * TILE));
     }
     for (int64_t r = 0; r < job->N; r++) {
-        REAL R[TILE];
+        const int64_t at = r * n + first;
+        REAL R[TILE], zeros[TILE] = {0}, y[TILE];
         int odd = scaled(mantissa + r * TILE, exponent + r * TILE, job->most, R);
-        for (int64_t i = 0, at = r * n + first; i < units; i++, at++) {
-            job->R[at] = R[i], job->zeros[at] = 0;
-            if (odd) job->R[at] = without_zeros(m, job->v + r * m, job->beta + (first + i) * m, job->most, job->zeros + at);
-        }
+        for (int64_t i = 0; i < units && odd; i++)
+            R[i] = without_zeros(m, job->v + r * m, job->beta + (first + i) * m, job->most, zeros + i);
+        for (int64_t i = 0; i < units; i++) y[i] = zeros[i] > 0 ? 0 : job->alpha[first + i] * job->x[at + i] * R[i];
+        memcpy(job->y + at, y, units * sizeof(REAL)), memcpy(job->R + at, R, units * sizeof(REAL));
+        memcpy(job->zeros + at, zeros, units * sizeof(REAL));
+    }
+}
+
+struct rows_job {
+    int64_t N, n, row;
+    const REAL *dy, *x, *alpha, *R;
+    const REAL *zeros;
+    REAL *dx, *dalpha, *t, *sole; /* t, sole: N rows, `row` numbers apart, a multiple of LANES */
+    double *scale;                /* of t and sole: 2^k, so that their quotients do not underflow */
+};
+
+/* A row; see `rows`. */
+INLINE void gradients_of_row(int64_t n, const REAL *restrict dy, const REAL *restrict x, const REAL *restrict alpha,
+                             const REAL *restrict R, const REAL *restrict zeros, REAL *restrict dx,
+                             REAL *restrict dalpha, REAL *restrict t, REAL *restrict sole)
+{
+    for (int64_t i = 0; i < n; i++) {
+        REAL dyR = dy[i] * R[i], dyP = zeros[i] > 0 ? 0 : dyR;
+        dx[i] = dyP * alpha[i];
+        dalpha[i] += dyP * x[i];
+        t[i] = zeros[i] > 1 ? 0 : dyR * alpha[i] * x[i];
+        sole[i] = zeros[i];
+    }
+}
+
+/* dx, dalpha; and dy α x R / scale of the units without a zero factor (t) and of those with one (sole). Elements of t below
+1e-20 count as 0: sums of subnormal numbers take long. */
+void rows(const struct rows_job *job, int64_t part, int64_t seat)
+{
+    int64_t N = job->N, n = job->n, row = job->row;
+    REAL most[LANES] = {0};
+    for (int64_t r = 0, at = 0; r < N; r++, at += n) {
+        REAL *t = job->t + r * row, *sole = job->sole + r * row;
+        memset(t + n, 0, (row - n) * sizeof(REAL)), memset(sole + n, 0, (row - n) * sizeof(REAL));
+        gradients_of_row(n, job->dy + at, job->x + at, job->alpha, job->R + at, job->zeros + at, job->dx + at, job->dalpha, t, sole);
+        for (int64_t i = 0; i < row; i += LANES)
+            for (int l = 0; l < LANES; l++) most[l] = fabs(t[i + l]) > most[l] ? fabs(t[i + l]) : most[l];
+    }
+    for (int l = 1; l < LANES; l++) most[0] = most[l] > most[0] ? most[l] : most[0];
+    REAL scale = *job->scale = most[0] > 0 && most[0] < (REAL)INFINITY ? exp2(floor(log2(most[0]))) : 1;
+    REAL *restrict t = job->t, *restrict sole = job->sole;
+    for (int64_t at = 0; at < N * row; at++) { /* a product by 1 / scale might overflow */
+        REAL a = t[at] / scale, b = (a < (REAL)1e-20) & (a > (REAL)-1e-20) ? 0 : a;
+        t[at] = sole[at] > 0 ? 0 : b;
+        sole[at] = sole[at] > 0 ? b : 0;
     }
 }
 
 struct backward_job {
     int64_t N, n, m, row, way; /* way: 2 or 3 terms of 1/q; 0: all factors are far from 0; −1: they may be anything */
-    double most, scale;    /* scale: of t and sole */
-    const REAL *v, *beta;
-    const REAL *t, *sole;  /* N rows, `row` numbers apart: dy α x R of the units without a zero factor, and of those with one */
+    double most, scale;
+    const REAL *v, *beta, *t, *sole;
     vec *memory;           /* of each thread 2 × N */
     REAL *dv, *dbeta;
 };

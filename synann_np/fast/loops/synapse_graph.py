@@ -12,9 +12,7 @@ from .arrays import CACHE_LINE, REAL, contiguous, loops, scratch
 
 SOURCE = Path(__file__).with_suffix(".c")
 GROUP, COLUMNS = 4, 64  # of the loops: rows (forward) and units (backward), and columns, that they take at a time
-FACTORS, MOST_PRODUCT = 16, 2.0**40  # so many factors of this size, or 2⁻⁵³, neither over- nor underflow
 MOST = {name: math.sqrt(np.finfo(name).max) for name in REAL}  # |R| and gradients are clipped to it, as in the layer
-TINY = 1e-20  # of the largest gradient; what is smaller counts as 0: sums of subnormal numbers take long
 
 
 def with_fast_graph(layer, threads):
@@ -48,13 +46,14 @@ def synapse_graph_forward(x, v, alpha, beta, threads):
     (N, n), m = x.shape, v.shape[1]
     x, v = contiguous(x, (N, n), x.dtype), contiguous(v, (N, m), x.dtype)
     alpha, beta = contiguous(alpha, (n,), x.dtype), contiguous(beta, (n, m), x.dtype)
-    R, zeros = np.empty_like(x), np.empty(x.shape, np.uint8)
+    y, R, zeros = np.empty((3, N, n), x.dtype)
     kernel, rows = loops(x.dtype, SOURCE), np.zeros((N + -N % GROUP, m))
     rows[:N] = v
-    tile, step = kernel.constant("tile"), FACTORS if largest(v) * largest(beta) <= MOST_PRODUCT else 1
+    tile = kernel.constant("tile")
     tiles = scratch(threads, tile * (COLUMNS + 2 * len(rows)), dtype="float64")
-    kernel.run("forward", threads, -(-n // tile), N, n, m, step, MOST[x.dtype.name], v, beta, rows, tiles, R, zeros)
-    return alpha * x * (np.where(zeros == 0, R, 0) if zeros.any() else R), (x, v, alpha, beta, R, zeros)
+    job = (N, n, m, MOST[x.dtype.name], x, v, alpha, beta, rows, tiles, y, R, zeros)
+    kernel.run("forward", threads, -(-n // tile), *job)
+    return y, (x, v, alpha, beta, R, zeros)
 
 
 @np.errstate(over="ignore", under="ignore")
@@ -76,23 +75,15 @@ def synapse_graph_backward(dy, cache, threads):
     x, v, alpha, beta, R, zeros = cache
     (N, n), m = x.shape, v.shape[1]
     dy = contiguous(dy, x.shape, x.dtype)
-    dyR = dy * R
-    t = dyR * alpha * x
-    any_zero = zeros.any()
-    dyP = np.where(zeros == 0, dyR, 0) if any_zero else dyR
-    scale = 2.0 ** math.floor(math.log2(size)) if 0 < (size := largest(t)) < math.inf else 1.0
-    t /= x.dtype.type(scale)  # a product by 1 / scale might overflow
-    t[abs(t) < TINY] = 0
-    rows = np.zeros((2, N, n + -n % GROUP + CACHE_LINE // x.itemsize), x.dtype)  # not all in one set of a cache
-    rows[0, :, :n] = np.where(zeros == 0, t, 0) if any_zero else t
-    if any_zero:
-        rows[1, :, :n] = np.where(zeros == 1, t, 0)
-    kernel = loops(x.dtype, SOURCE)
-    dv, dbeta = np.empty_like(v), np.empty_like(beta)
+    kernel, lanes = loops(x.dtype, SOURCE), CACHE_LINE // x.itemsize
+    dx, dv, dalpha, dbeta = np.empty_like(x), np.empty_like(v), np.zeros_like(alpha), np.empty_like(beta)
+    row, scale = n + -n % lanes + lanes, np.empty(1)  # rows not all in one set of a cache
+    t, sole = scratch(2, N, row, dtype=x.dtype)
+    kernel.run("rows", 1, 1, N, n, row, dy, x, alpha, R, zeros, dx, dalpha, t, sole, scale)
     memory = scratch(threads, 2 * N, kernel.lanes, dtype=x.dtype)
-    job = (N, n, m, rows.shape[2], _way(v, beta), MOST[x.dtype.name], scale, v, beta, *rows, memory, dv, dbeta)
+    job = (N, n, m, row, _way(v, beta), MOST[x.dtype.name], scale.item(), v, beta, t, sole, memory, dv, dbeta)
     kernel.run("backward", threads, -(-m // kernel.lanes), *job)
-    return dyP * alpha, dv, (dyP * x).sum(axis=0), dbeta
+    return dx, dv, dalpha, dbeta
 
 
 def _way(v, beta):

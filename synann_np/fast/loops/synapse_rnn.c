@@ -6,7 +6,7 @@ e, h, R, dy, de (N, T, H)   alpha, g (H)   beta (H, H). Compile with -DREAL=floa
 #include "synapse_factors.h"
 
 struct forward_job {
-    int64_t N, T, H, step; /* step: factors between two looks */
+    int64_t N, T, H;
     const REAL *e, *alpha, *g;
     const double *tiles;   /* beta, (H / TILE, H, TILE) */
     double *rows;          /* of each thread (ROWS, H) */
@@ -24,7 +24,7 @@ void forward(const struct forward_job *job, int64_t part, int64_t seat)
             double_vec mantissa[ROWS * VECTORS];
             long_vec exponent[ROWS * VECTORS] = {0};
             for (int k = 0; k < ROWS * VECTORS; k++) mantissa[k] = (double_vec){0} + 1;
-            multiply(H, job->step, before, H, (const double_vec *)(job->tiles + i * H), mantissa, exponent);
+            multiply(H, before, H, (const double_vec *)(job->tiles + i * H), mantissa, exponent);
             for (int64_t r = 0; r < count; r++) {
                 REAL R[TILE];
                 scaled((double *)mantissa + r * TILE, (int64_t *)exponent + r * TILE, INFINITY, R);

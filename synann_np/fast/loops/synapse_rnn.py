@@ -41,7 +41,7 @@ class FastSynapseRNN(SynapseRNN):
         tile = kernel.constant("tile")
         tiles = scratch(-(-H // tile), H, tile, dtype="float64")
         tiles[...] = np.pad(beta, ((0, -H % tile), (0, 0))).reshape(-1, tile, H).swapaxes(1, 2)
-        job = (N, T, H, synapse_graph.FACTORS, e, *weights[:2], tiles, np.empty((self.threads, H, group)), h, R)
+        job = (N, T, H, e, *weights[:2], tiles, np.empty((self.threads, H, group)), h, R)
         kernel.run("forward", self.threads, -(-N // group), *job)
         if not synapse_graph.largest(h) * synapse_graph.largest(beta) <= 1 - 2.0**-20:
             y, cache = super().forward(x, train)

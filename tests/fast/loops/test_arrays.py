@@ -28,13 +28,13 @@ def test_a_job_is_its_numbers_and_addresses_and_every_part_is_done(dtype, tmp_pa
     source = tmp_path / f"add_{dtype}.c"
     source.write_text(SOURCE.format(headers=Path(package.__file__).parent))
     array, out = np.arange(5).astype(dtype), np.zeros(5)
-    loops(source, dtype).run("add", 2, 5, -3, 0.5, array, None, out)
+    loops(dtype, source).run("add", 2, 5, -3, 0.5, array, None, out)
     assert out.tolist() == [-2.5, -1.5, -0.5, 0.5, 1.5]
-    assert loops(source, dtype).lanes * array.itemsize in (16, 32, 64)
+    assert loops(dtype, source).lanes * array.itemsize in (16, 32, 64)
 
 
 def test_another_dtype_has_no_loops():
-    assert loops(Path("any.c"), "int32") is None
+    assert loops("int32", Path("any.c")) is None
 
 
 def test_an_array_that_nobody_else_holds_lives_while_c_works_on_it():
@@ -48,7 +48,7 @@ def test_an_array_that_nobody_else_holds_lives_while_c_works_on_it():
 
     from synann_np.fast.loops import maxpool2d
 
-    kernel = loops(maxpool2d.SOURCE, "float32")
+    kernel = loops("float32", maxpool2d.SOURCE)
     before = kernel.on_threads
     try:
         kernel.on_threads = lambda *arguments: seen.append(seen[0]() is not None)
