@@ -50,7 +50,8 @@ class RNN(Recurrent):
         driven = self.product_of_steps(x, W.T) + (b + c)  # (T, N, H), of all steps at once
         h, states = xp.zeros(driven.shape[1:], x.dtype), xp.empty_like(driven)
         for t in range(len(x)):
-            states[t] = h = xp.tanh(driven[t] + product(h, R.T))
+            driven[t] += product(h, R.T)
+            h = xp.tanh(driven[t], out=states[t])
         return self.output(states), (x, states)
 
     @np.errstate(under="ignore")  # a gradient that vanishes on its way back is 0
@@ -58,11 +59,10 @@ class RNN(Recurrent):
         x, states = cache
         self.check_output_gradient(dy, x.shape[1], len(x))
         xp, T, R = array_module(dy), len(states), self.params["weight_hh_l0"]
-        da = xp.empty_like(states)
+        da = 1 - states * states  # tanh′ of all steps at once
         sent_back = 0
         for t in reversed(range(T)):
-            dh = self.output_gradient(dy, t, T) + sent_back
-            da[t] = dh * (1 - states[t] * states[t])
+            da[t] *= self.output_gradient(dy, t, T) + sent_back
             sent_back = 0 if self.is_cut(t, T) else product(da[t], R)
         before = xp.zeros_like(states)  # h_t−1
         before[1:] = states[:-1]
