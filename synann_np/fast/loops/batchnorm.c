@@ -7,7 +7,7 @@ x, y, dy, dx (C, M), or (M, C) with by_columns: C channels of M values. Compile 
 #include <math.h>
 
 /* LINE: numbers computed at a time. BLOCK: lines added in REAL, before the sums go on in float64. */
-enum { LINE = 16, BLOCK = 32 };
+enum { LINE = 32, BLOCK = 16 };
 
 struct job {
     int64_t C, M, by_columns, relu;

@@ -8,7 +8,7 @@ from ...layers import Layer
 from .arrays import batch_innermost, contiguous, loops
 
 SOURCE = Path(__file__).with_suffix(".c")
-LINE = 16  # columns of a part
+LINE = 32  # columns of a part
 FEW_VALUES = 2**18  # sooner done than handed from one core's cache to another's
 
 
