@@ -5,6 +5,10 @@ from typing import Any
 from ..sequential import Sequential
 
 
+def _of_plain(name: str) -> Any:
+    return property(lambda self: getattr(self.plain, name), lambda self, value: setattr(self.plain, name, value))
+
+
 class Compiled(Sequential):
     """A Sequential whose layers compute faster than those of `plain`, with the same arrays.
 
@@ -20,23 +24,7 @@ class Compiled(Sequential):
         super().__init__(layers, plain.dtype, plain.backend)
         self.plain, self.again = plain, again
 
-    @property
-    def class_names(self) -> tuple[str, ...] | None:
-        """Those of the plain model, which is what a file holds."""
-        return self.plain.class_names
-
-    @class_names.setter
-    def class_names(self, names: Any) -> None:
-        self.plain.class_names = names
-
-    @property
-    def in_shape(self) -> tuple[int, ...] | None:
-        """That of the plain model."""
-        return self.plain.in_shape
-
-    @in_shape.setter
-    def in_shape(self, shape: Any) -> None:
-        self.plain.in_shape = shape
+    class_names, in_shape = _of_plain("class_names"), _of_plain("in_shape")  # a file holds those of the plain model
 
     def __reduce__(self):
         function, *arguments = self.again

@@ -6,16 +6,16 @@ Compile with -DREAL=float or double, -DC=, -DKH= and -DKW=, and for one size of 
 
 #include "vectors.h"
 
-enum { IMAGES = 4, FILTERS = REGISTERS == 32 ? 5 : 2, NOBODY = 4 }; /* NOBODY: in `won`, where y = 0: no gradient */
+enum { FILTERS = REGISTERS == 32 ? 5 : 2, NOBODY = 4 }; /* NOBODY: in `won`, where y = 0: no gradient */
 
 typedef __typeof__(__builtin_choose_expr(sizeof(REAL) == 4, (int32_t)0, (int64_t)0)) integer;
 typedef integer integers __attribute__((vector_size(BYTES))); /* a comparison: −1 where it holds, else 0 */
 #define CHOOSE(condition, a, b) (((condition) & (integers)(a)) | (~(condition) & (integers)(b)))
 
-const int64_t images_of_a_part = IMAGES, filters_at_once = FILTERS;
+const int64_t filters_at_once = FILTERS;
 
 struct forward_job {
-    int64_t N, F, height, width, xn, xc, xh, xw;
+    int64_t F, height, width, xn, xc, xh, xw;
     int64_t band, space; /* pooling rows taken at a time; numbers in the memory of a thread */
     const REAL *x, *weight, *bias, *mask;
     REAL *y, *memory;
@@ -57,12 +57,13 @@ INLINE void pool(const vec z[4], REAL bias, REAL scale, vec *y, integers *won)
     *y = (vec)(~(most <= 0) & (integers)most);
 }
 
-static void forward_image(const struct forward_job *job, int64_t n, REAL *memory)
+/* An image. */
+void forward(const struct forward_job *job, int64_t n, int64_t seat)
 {
     const struct forward_job j = *job;
     const int64_t H = HEIGHT ? HEIGHT : j.height, W = WIDTH ? WIDTH : j.width, h = (H - KH + 1) / 2, w = (W - KW + 1) / 2;
     const int64_t half = (W + 1) / 2, step = UP(j.band * w, LANES);
-    REAL *halves = memory;                                            /* (C, H, 2, half): even columns, odd ones */
+    REAL *halves = j.memory + seat * j.space;                         /* (C, H, 2, half): even columns, odd ones */
     REAL *patches = halves + UP(C * H * 2 * half, LANES) + LANES;     /* (C, KH + 1, KW + 1, step) and a vector */
     REAL *best = patches + C * (KH + 1) * (KW + 1) * step + LANES;    /* (FILTERS, step): y, */
     integer *winners = (integer *)(best + FILTERS * step);            /* and who won */
@@ -110,19 +111,11 @@ static void forward_image(const struct forward_job *job, int64_t n, REAL *memory
     }
 }
 
-/* Some images. */
-void forward(const struct forward_job *job, int64_t part, int64_t seat)
-{
-    for (int64_t n = part * IMAGES; n < LEAST((part + 1) * IMAGES, job->N); n++)
-        forward_image(job, n, job->memory + seat * job->space);
-}
-
-/* Backward has the channels innermost, padded to CP. A row of a patch is KW CP numbers, ROW with the rest of its last
-vector. LENGTH of these vectors, one below or beside the other, CELLS of them at once, are a line, LINES of them a patch. */
+/* Backward has the channels innermost, padded to CP. A row of a filter is KW CP numbers, and ROW with the rest of its last
+vector. */
 #define POWER(n) ((n) <= 1 ? 1 : (n) <= 2 ? 2 : (n) <= 4 ? 4 : (n) <= 8 ? 8 : 16) /* 2^k ≥ n */
 #define CP (C < LANES ? POWER(C) : UP(C, LANES))
 #define ROW UP(KW * CP, LANES)
-enum { DOWN = KH > ROW / LANES, LENGTH = DOWN ? KH : ROW / LANES, LINES = DOWN ? ROW / LANES : KH, CELLS = LEAST(LENGTH, 5) };
 
 const int64_t channels = CP, row_of_filter = ROW;
 
@@ -134,34 +127,20 @@ struct backward_job {
     double *dbias;                      /* of each chunk (F) */
 };
 
-/* dweight_fcij += Σ dy x_c,i,j and dx_c,i,j += dy weight_fcij, counted from the pixel of each window; `some` cells. */
-INLINE void add_cells(int some, int64_t W, int64_t count, const int64_t *pixel, const REAL *dy, const REAL *x,
-                      const REAL *weight, REAL *dweight, REAL *dx)
-{
-    const int64_t in_image = DOWN ? W * CP : LANES, in_filter = DOWN ? ROW : LANES;
-    vec sum[CELLS] = {0}, w[CELLS];
-    UNROLL for (int k = 0; k < some; k++) w[k] = *(const vec *)(weight + k * in_filter);
-    for (int64_t t = 0; t < count; t++) {
-        const REAL *from = x + pixel[t];
-        UNROLL for (int k = 0; k < some; k++) sum[k] += dy[t] * *(const vec *)(from + k * in_image);
-        REAL *to = dx + pixel[t];
-        if (dx) UNROLL for (int k = 0; k < some; k++) *(vec *)(to + k * in_image) += dy[t] * w[k];
-    }
-    UNROLL for (int k = 0; k < some; k++) *(vec *)(dweight + k * in_filter) += sum[k];
-}
-
+/* dweight_fcij += Σ dy x_c,i,j and dx_c,i,j += dy weight_fcij, counted from the pixel of each window. dx may be NULL. */
 INLINE void add_gradients(int64_t W, int64_t count, const int64_t *pixel, const REAL *dy, const REAL *x,
                           const REAL *weight, REAL *dweight, REAL *dx)
 {
-    for (int line = 0; line < LINES; line++)
-        for (int first = 0; first < LENGTH; first += CELLS) {
-            const int64_t in_image = DOWN ? first * W * CP + line * LANES : line * W * CP + first * LANES;
-            const int64_t in_filter = DOWN ? first * ROW + line * LANES : line * ROW + first * LANES;
-            const int some = first + CELLS <= LENGTH ? CELLS : LENGTH % CELLS;
-            REAL *to = dx ? dx + in_image : 0;
-            if (some == CELLS) add_cells(CELLS, W, count, pixel, dy, x + in_image, weight + in_filter, dweight + in_filter, to);
-            else add_cells(LENGTH % CELLS, W, count, pixel, dy, x + in_image, weight + in_filter, dweight + in_filter, to);
+    for (int64_t v = 0; v < ROW; v += LANES) {
+        vec sum[KH] = {0}, w[KH];
+        UNROLL for (int i = 0; i < KH; i++) w[i] = *(const vec *)(weight + i * ROW + v);
+        for (int64_t t = 0; t < count; t++) {
+            const int64_t at = pixel[t] + v;
+            UNROLL for (int i = 0; i < KH; i++) sum[i] += dy[t] * *(const vec *)(x + at + i * W * CP);
+            if (dx) UNROLL for (int i = 0; i < KH; i++) *(vec *)(dx + at + i * W * CP) += dy[t] * w[i];
         }
+        UNROLL for (int i = 0; i < KH; i++) *(vec *)(dweight + i * ROW + v) += sum[i];
+    }
 }
 
 /* A chunk of the batch, with sums of its own. */

@@ -66,8 +66,8 @@ class ConvPoolReLU(Layer):
         space = whole(C * H * (W + W % 2), lanes) + (patch + 2 * kernel.constant("filters_at_once")) * windows + 2 * lanes
         memory = scratch(self.threads, whole(space, CACHE_LINE), dtype=x.dtype)
         memory[:] = 0  # all lanes are computed
-        parts, job = -(-N // kernel.constant("images_of_a_part")), (N, F, H, W, *strides, band, memory.shape[1])
-        kernel.run("forward", self.threads, parts, *job, x, weight, bias, mask, y, memory, won)
+        job = (F, H, W, *strides, band, memory.shape[1])
+        kernel.run("forward", self.threads, N, *job, x, weight, bias, mask, y, memory, won)
         return y, (x, mask, won)
 
     def backward(self, dy, cache):

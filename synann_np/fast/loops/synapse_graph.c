@@ -59,68 +59,56 @@ void forward(const struct forward_job *job, int64_t part, int64_t seat)
 
 struct rows_job {
     int64_t N, n, row;
-    const REAL *dy, *x, *alpha, *R;
-    const REAL *zeros;
-    REAL *dx, *dalpha, *t, *sole; /* t, sole: N rows, `row` numbers apart, a multiple of LANES */
-    double *scale;                /* of t and sole: 2^k, so that their quotients do not underflow */
+    const REAL *dy, *x, *alpha, *R, *zeros;
+    REAL *dx, *dalpha, *t; /* t: N rows, `row` numbers apart, a multiple of LANES */
+    double *scale;         /* of t: 2^k, so that its quotients do not underflow */
 };
 
-/* A row; see `rows`. */
-INLINE void gradients_of_row(int64_t n, const REAL *restrict dy, const REAL *restrict x, const REAL *restrict alpha,
-                             const REAL *restrict R, const REAL *restrict zeros, REAL *restrict dx,
-                             REAL *restrict dalpha, REAL *restrict t, REAL *restrict sole)
-{
-    for (int64_t i = 0; i < n; i++) {
-        REAL dyR = dy[i] * R[i], dyP = zeros[i] > 0 ? 0 : dyR;
-        dx[i] = dyP * alpha[i];
-        dalpha[i] += dyP * x[i];
-        t[i] = zeros[i] > 1 ? 0 : dyR * alpha[i] * x[i];
-        sole[i] = zeros[i];
-    }
-}
-
-/* dx, dalpha; and dy α x R / scale of the units without a zero factor (t) and of those with one (sole). Elements of t below
-1e-20 count as 0: sums of subnormal numbers take long. */
+/* dx, dalpha and t = dy α x R / scale, of which elements below 1e-20 count as 0: sums of subnormal numbers take long. */
 void rows(const struct rows_job *job, int64_t part, int64_t seat)
 {
-    int64_t N = job->N, n = job->n, row = job->row;
+    const struct rows_job j = *job;
     REAL most[LANES] = {0};
-    for (int64_t r = 0, at = 0; r < N; r++, at += n) {
-        REAL *t = job->t + r * row, *sole = job->sole + r * row;
-        memset(t + n, 0, (row - n) * sizeof(REAL)), memset(sole + n, 0, (row - n) * sizeof(REAL));
-        gradients_of_row(n, job->dy + at, job->x + at, job->alpha, job->R + at, job->zeros + at, job->dx + at, job->dalpha, t, sole);
-        for (int64_t i = 0; i < row; i += LANES)
+    for (int64_t r = 0; r < j.N; r++) {
+        REAL *t = j.t + r * j.row;
+        APART for (int64_t i = 0; i < j.n; i++) {
+            int64_t at = r * j.n + i;
+            REAL dyR = j.dy[at] * j.R[at], dyP = j.zeros[at] > 0 ? 0 : dyR;
+            j.dx[at] = dyP * j.alpha[i];
+            j.dalpha[i] += dyP * j.x[at];
+            t[i] = dyR * j.alpha[i] * j.x[at];
+        }
+        memset(t + j.n, 0, (j.row - j.n) * sizeof(REAL));
+        for (int64_t i = 0; i < j.row; i += LANES)
             for (int l = 0; l < LANES; l++) most[l] = fabs(t[i + l]) > most[l] ? fabs(t[i + l]) : most[l];
     }
     for (int l = 1; l < LANES; l++) most[0] = most[l] > most[0] ? most[l] : most[0];
-    REAL scale = *job->scale = most[0] > 0 && most[0] < (REAL)INFINITY ? exp2(floor(log2(most[0]))) : 1;
-    REAL *restrict t = job->t, *restrict sole = job->sole;
-    for (int64_t at = 0; at < N * row; at++) { /* a product by 1 / scale might overflow */
-        REAL a = t[at] / scale, b = (a < (REAL)1e-20) & (a > (REAL)-1e-20) ? 0 : a;
-        t[at] = sole[at] > 0 ? 0 : b;
-        sole[at] = sole[at] > 0 ? b : 0;
+    REAL scale = *j.scale = most[0] > 0 && most[0] < (REAL)INFINITY ? exp2(floor(log2(most[0]))) : 1;
+    for (int64_t at = 0; at < j.N * j.row; at++) { /* a product by 1 / scale might overflow */
+        REAL a = j.t[at] / scale;
+        j.t[at] = (a < (REAL)1e-20) & (a > (REAL)-1e-20) ? 0 : a;
     }
 }
 
 struct backward_job {
     int64_t N, n, m, row, way; /* way: 2 or 3 terms of 1/q; 0: all factors are far from 0; −1: they may be anything */
     double most, scale;
-    const REAL *v, *beta, *t, *sole;
+    const REAL *v, *beta, *t, *zeros;
     vec *memory;           /* of each thread 2 × N */
     REAL *dv, *dbeta;
 };
 
 /* What `quotients` computes, where factors may be 0 or nearly so: one by one in float64, clipped as in the plain layer. */
-static void careful_quotients(const struct backward_job *job, const REAL (*v)[LANES], const REAL (*beta)[LANES],
-                              const REAL *t, const REAL *sole, REAL (*sum)[LANES], REAL (*dbeta)[LANES])
+static void careful_quotients(const struct backward_job *job, int64_t first, const REAL (*v)[LANES],
+                              const REAL (*beta)[LANES], REAL (*sum)[LANES], REAL (*dbeta)[LANES])
 {
     double most = job->most / job->scale;
-    for (int i = 0; i < UNITS; i++) {
+    for (int64_t i = 0; i < LEAST(UNITS, job->n - first); i++) {
         double d[LANES] = {0};
         for (int64_t r = 0; r < job->N; r++)
             for (int l = 0; l < LANES; l++) {
-                double b = beta[i][l], x = v[r][l], q = 1 - b * x;
-                double c = q != 0 ? t[r * job->row + i] / q : sole[r * job->row + i];
+                double b = beta[i][l], x = v[r][l], q = 1 - b * x, t = job->t[r * job->row + first + i];
+                double zeros = job->zeros[r * job->n + first + i] - (q == 0), c = zeros ? 0 : q == 0 ? t : t / q;
                 c = c > most ? most : c < -most ? -most : c;
                 double s = c * b;
                 d[l] += c * x;
@@ -139,12 +127,12 @@ void backward(const struct backward_job *job, int64_t part, int64_t seat)
     for (int64_t r = 0; r < N; r++) memcpy(v + r, job->v + r * m + j, columns * sizeof(REAL));
     for (int64_t i = 0; i < n; i += UNITS) {
         vec beta[UNITS] = {0}, dbeta[UNITS];
-        const REAL *t = job->t + i, *sole = job->sole + i;
+        const REAL *t = job->t + i;
         for (int64_t k = 0; k < LEAST(UNITS, n - i); k++) memcpy(beta + k, job->beta + (i + k) * m + j, columns * sizeof(REAL));
         if (job->way == 2) quotients(2, N, v, beta, t, job->row, sum, dbeta);
         else if (job->way == 3) quotients(3, N, v, beta, t, job->row, sum, dbeta);
         else if (job->way == 0) quotients(0, N, v, beta, t, job->row, sum, dbeta);
-        else careful_quotients(job, (void *)v, (void *)beta, t, sole, (void *)sum, (void *)dbeta);
+        else careful_quotients(job, i, (void *)v, (void *)beta, (void *)sum, (void *)dbeta);
         for (int64_t k = 0; k < LEAST(UNITS, n - i); k++)
             for (int64_t l = 0; l < columns; l++) job->dbeta[(i + k) * m + j + l] = -job->scale * dbeta[k][l];
     }

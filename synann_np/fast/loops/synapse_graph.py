@@ -78,10 +78,10 @@ def synapse_graph_backward(dy, cache, threads):
     kernel, lanes = loops(x.dtype, SOURCE), CACHE_LINE // x.itemsize
     dx, dv, dalpha, dbeta = np.empty_like(x), np.empty_like(v), np.zeros_like(alpha), np.empty_like(beta)
     row, scale = n + -n % lanes + lanes, np.empty(1)  # rows not all in one set of a cache
-    t, sole = scratch(2, N, row, dtype=x.dtype)
-    kernel.run("rows", 1, 1, N, n, row, dy, x, alpha, R, zeros, dx, dalpha, t, sole, scale)
+    t = scratch(N, row, dtype=x.dtype)
+    kernel.run("rows", 1, 1, N, n, row, dy, x, alpha, R, zeros, dx, dalpha, t, scale)
     memory = scratch(threads, 2 * N, kernel.lanes, dtype=x.dtype)
-    job = (N, n, m, row, _way(v, beta), MOST[x.dtype.name], scale.item(), v, beta, t, sole, memory, dv, dbeta)
+    job = (N, n, m, row, _way(v, beta), MOST[x.dtype.name], scale.item(), v, beta, t, zeros, memory, dv, dbeta)
     kernel.run("backward", threads, -(-m // kernel.lanes), *job)
     return dx, dv, dalpha, dbeta
 

@@ -50,19 +50,18 @@ struct backward_job {
     REAL *de;
 };
 
-/* One row: dh_next, of h_t, becomes that of h_t−1 on the way past the synapse. */
-INLINE void through_step(const struct backward_job *job, int64_t at, const REAL *restrict before, int on,
-                         REAL *restrict dalpha, REAL *restrict dg, REAL *restrict dh_next, REAL *restrict product)
+/* One row: dh_next, of h_t, becomes that of h_t−1 on the way past the synapse. dg follows dalpha. */
+INLINE void through_step(const struct backward_job *job, int64_t at, const REAL *before, int on, REAL *dalpha,
+                         REAL *dh_next, REAL *product)
 {
-    const REAL *restrict dy = job->dy + at, *restrict e = job->e + at, *restrict R = job->R + at;
-    const REAL *restrict alpha = job->alpha, *restrict g = job->g, tiny = job->tiny;
-    REAL *restrict de = job->de + at;
-    for (int64_t i = 0; i < job->H; i++) {
-        REAL dh = dy[i] + dh_next[i], dP = dh * g[i] * R[i], d = dP * alpha[i], p = d * e[i];
-        de[i] = d;
-        dalpha[i] += dP * e[i];
-        dg[i] += dh * (alpha[i] * e[i] * R[i] - before[i]);
-        dh_next[i] = on ? dh * (1 - g[i]) : 0;
+    const struct backward_job j = *job;
+    const REAL tiny = j.tiny;
+    APART for (int64_t i = 0; i < j.H; i++) {
+        REAL dh = j.dy[at + i] + dh_next[i], dP = dh * j.g[i] * j.R[at + i], e = j.e[at + i], p = dP * j.alpha[i] * e;
+        j.de[at + i] = dP * j.alpha[i];
+        dalpha[i] += dP * e;
+        dalpha[j.H_up + i] += dh * (j.alpha[i] * e * j.R[at + i] - before[i]);
+        dh_next[i] = on ? dh * (1 - j.g[i]) : 0;
         product[i] = (p < tiny) & (p > -tiny) ? 0 : p;
     }
 }
@@ -72,7 +71,7 @@ void backward(const struct backward_job *job, int64_t chunk, int64_t seat)
 {
     int64_t T = job->T, H = job->H, H_up = job->H_up, first = job->N * chunk / job->chunks;
     int64_t count = job->N * (chunk + 1) / job->chunks - first;
-    REAL *dbeta = job->sums + chunk * H_up * (H_up + 2), *dalpha = dbeta + H_up * H_up, *dg = dalpha + H_up;
+    REAL *dbeta = job->sums + chunk * H_up * (H_up + 2), *dalpha = dbeta + H_up * H_up;
     REAL *zeros = job->memory + chunk * job->size, *dh_next = zeros + H_up;
     REAL *product = dh_next + count * H_up; /* dS S, that is dy x y of the graph */
     vec *v = (vec *)(product + count * H_up), *dv = v + count;
@@ -80,7 +79,7 @@ void backward(const struct backward_job *job, int64_t chunk, int64_t seat)
         int cut = t == 0 || (job->truncate && (T - t) % job->truncate == 0);
         for (int64_t r = 0; r < count; r++) {
             int64_t at = ((first + r) * T + t) * H;
-            through_step(job, at, t ? job->h + at - H : zeros, !cut, dalpha, dg, dh_next + r * H_up, product + r * H_up);
+            through_step(job, at, t ? job->h + at - H : zeros, !cut, dalpha, dh_next + r * H_up, product + r * H_up);
         }
         for (int64_t j = 0; t && j < H; j += LANES) {
             memset(v, 0, 2 * count * sizeof(vec));

@@ -27,6 +27,7 @@ typedef REAL vec __attribute__((vector_size(BYTES), aligned(sizeof(REAL)), may_a
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
 #define UP(n, step) (((n) + (step) - 1) / (step) * (step)) /* n rounded up to whole steps */
 #define INLINE static inline __attribute__((always_inline))
+#define APART _Pragma("GCC ivdep") /* the arrays of the loop do not overlap */
 #define UNROLL _Pragma("GCC unroll 32") /* so that what the loop indexes lies in registers */
 
 const int64_t lanes = LANES;
