@@ -13,9 +13,9 @@ def usable_cores():
     OMP_NUM_THREADS and OPENBLAS_NUM_THREADS in the environment lower it.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    limits = [os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")]
-    limits = [int(limit) for limit in limits if limit.isdecimal() and int(limit) > 0]
-    return max(1, min([cores, math.floor(cpu_quota(CGROUP)) if cpu_quota(CGROUP) < math.inf else cores, *limits]))
+    named = (os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"))
+    limits = [int(limit) for limit in named if limit.isdecimal() and int(limit) > 0]
+    return max(1, int(min(cores, cpu_quota(CGROUP), *limits)))
 
 
 def cpu_quota(cgroup):
@@ -23,11 +23,9 @@ def cpu_quota(cgroup):
 
     Arguments: cgroup: pathlib.Path of the mounted control groups.
     """
-    for quota_file, period_file in (("cpu.max", None), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
-            words = (cgroup / quota_file).read_text().split()
-            words += (cgroup / period_file).read_text().split() if period_file else []
-            quota, period = (int(word) for word in words[:2])
+            quota, period = (int(word) for file in files for word in (cgroup / file).read_text().split())
         except (OSError, ValueError):  # no such file, or "max"
             continue
         if quota > 0 and period > 0:

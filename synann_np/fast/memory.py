@@ -1,7 +1,6 @@
 """Freed memory kept by the process: what CuPy's pool is to a GPU, for NumPy."""
 
 import ctypes
-import sys
 
 # Names and numbers of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
@@ -18,12 +17,9 @@ def keep_freed_memory() -> bool:
     It concerns the whole process and cannot be taken back. Returns True where it took effect; other C libraries than
     glibc are left as they are.
     """
-    if not sys.platform.startswith("linux"):
-        return False
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return False
     settings = {M_MMAP_THRESHOLD: GIB, M_TRIM_THRESHOLD: GIB, M_TOP_PAD: GIB // 16, M_ARENA_MAX: 1}
-    accepted = [mallopt(option, value) == 1 for option, value in settings.items()]
-    return all(accepted)
+    return [mallopt(option, value) for option, value in settings.items()] == [1] * len(settings)

@@ -7,16 +7,15 @@ from .. import layers
 from .compiled import Compiled
 from .cores import usable_cores
 from .cuda.compile import compile_for_cuda
-from .loops import working_compiler
 from .loops.arrays import loops
 from .loops.batchnorm import FastBatchNorm
+from .loops.compiler import working_compiler
 from .loops.conv2d import FastConv2d
 from .loops.conv_pool_relu import ConvPoolReLU
 from .loops.maxpool2d import FastMaxPool2d
 from .loops.synapse_graph import with_fast_graph
 from .loops.synapse_rnn import FastSynapseRNN
 
-GRAPHS = layers.Synapse, layers.SynapseGraph, layers.SynapseTensor
 WINDOW = 256  # pixels of a pooling window that one byte can number
 
 
@@ -82,7 +81,7 @@ def _twin(chain, threads, wants_dx):
         return 1 + relu, FastBatchNorm(first, relu, threads)
     if kinds[0] is layers.MaxPool2d and _fits_pooling(first) and math.prod(first.kernel_size) <= WINDOW:
         return 1, FastMaxPool2d(first, threads)
-    if kinds[0] in GRAPHS or getattr(first, "sharded", False):
+    if kinds[0] in (layers.Synapse, layers.SynapseGraph, layers.SynapseTensor) or getattr(first, "sharded", False):
         return 1, with_fast_graph(first, threads)
     if kinds[0] is layers.SynapseRNN:
         return 1, FastSynapseRNN(first, threads)

@@ -10,7 +10,7 @@ import pytest
 from synann_np import fast, layers
 from synann_np.backend import get_backend
 from synann_np.fast.cuda.compile import compile_for_cuda
-from synann_np.fast.loops import working_compiler
+from synann_np.fast.loops.compiler import working_compiler
 from synann_np.models import MODELS, SynaNN
 from synann_np.optim import Adam
 from synann_np.sequential import Sequential

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...fast.loops import synapse_graph as loops
-from ...fast.loops import working_compiler
+from ...fast.loops.compiler import working_compiler
 from ...layers import synapse as plain
 from . import cuda
 

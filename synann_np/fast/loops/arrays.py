@@ -75,8 +75,7 @@ def batch_innermost(x):
 
 def strided(a):
     """`a` and its strides, in elements; a copy where they are no multiples of the item size or data is not aligned."""
-    if not a.flags.aligned or any(s % a.itemsize for s in a.strides):
-        a = np.ascontiguousarray(a)
+    a = a if a.flags.aligned and not any(s % a.itemsize for s in a.strides) else np.ascontiguousarray(a)
     return a, *(s // a.itemsize for s in a.strides)
 
 
@@ -85,10 +84,6 @@ def _address_in_struct(a):
     return _pointer_at(id(a) + object.__basicsize__).value
 
 
-def _knows_struct():
-    a = np.empty(1)
-    return sys.implementation.name == "cpython" and _address_in_struct(a) == a.ctypes.data
-
-
 _pointer_at = ctypes.c_void_p.from_address
-_address = _address_in_struct if _knows_struct() else lambda a: a.ctypes.data
+_has_struct = sys.implementation.name == "cpython" and _address_in_struct(_probe := np.empty(1)) == _probe.ctypes.data
+_address = _address_in_struct if _has_struct else lambda a: a.ctypes.data

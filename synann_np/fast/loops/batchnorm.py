@@ -42,7 +42,7 @@ class FastBatchNorm(Layer):
         if not train:  # copies: backward uses the statistics of now
             y, cache = self.normalised(x, *(self.buffers[name].copy() for name in ("running_mean", "running_var")))
             return y, (*cache[:-1], False)
-        *moments, y, x = self._statistics(x, True)
+        *moments, y, x = self._forward(x)
         for name, value in (("running_mean", moments[0]), ("running_var", moments[1] * (M / (M - 1)))):
             self.buffers[name] += self.momentum * (value - self.buffers[name])
         return batch_first(y), (x, y, *moments, True)
@@ -55,15 +55,11 @@ class FastBatchNorm(Layer):
 
     def moments(self, x):
         """Mean and variance (C,) of x alone."""
-        return self._statistics(x, False)[:2]
+        return self._forward(x, wants_y=False)[:2]
 
     def normalised(self, x, mean, var):
         """y of x, where mean and var are those of the whole batch; and the cache for sums and input_gradient."""
-        self.norm.check_shape(x)
-        x = laid_out(x)
-        mean, var = (contiguous(a, (self.norm.num_features,), x.dtype) for a in (mean, var))
-        y = np.empty_like(x)
-        self._run("forward", x, (0, 0), None, None, mean, var, y, None, None)
+        mean, var, y, x = self._forward(x, mean, var)
         return batch_first(y), (x, y, mean, var, True)
 
     def sums(self, dy, cache):
@@ -76,13 +72,13 @@ class FastBatchNorm(Layer):
         """dx, where dweight, dbias and M, the number of values a channel, are those of the whole batch."""
         return self._backward(dy, cache, np.ascontiguousarray(dweight), np.ascontiguousarray(dbias), M, True)
 
-    def _statistics(self, x, wants_y):
-        """mean, var (C,), y or None, x laid out."""
+    def _forward(self, x, *given, wants_y=True):
+        """mean, var (C,), those of x unless given; y or None; x laid out."""
         self.norm.check_shape(x)
-        x = laid_out(x)
-        mean, var = np.empty((2, self.norm.num_features), x.dtype)
+        x, C = laid_out(x), self.norm.num_features
+        mean, var = (contiguous(a, (C,), x.dtype) for a in given) if given else np.empty((2, C), x.dtype)
         y = np.empty_like(x) if wants_y else None
-        self._run("forward", x, (1, 0), None, None, mean, var, y, None, None)
+        self._run("forward", x, (not given, 0), None, None, mean, var, y, None, None)
         return mean, var, y, x
 
     def _backward(self, dy, cache, dweight, dbias, M_of_all, wants_dx):

@@ -52,7 +52,7 @@ class ConvPoolReLU(Layer):
         self.conv.check_input(x, "N", C, "H", "W")
         N, _, H, W = x.shape
         if H <= KH or W <= KW:
-            raise ValueError(f"{self.conv}, pooled: expected {KH + 1} by {KW + 1} pixels or more, got {tuple(x.shape[2:])}")
+            raise ValueError(f"{self.conv}, pooled: expected {KH + 1} by {KW + 1} pixels or more, got {x.shape[2:]}")
         weight = contiguous(self.params["weight"], (F, C, KH, KW), x.dtype)
         bias = contiguous(self.params["bias"], (F,), x.dtype) if "bias" in self.params else None
         y, mask = np.empty((N, F, (H - KH + 1) // 2, (W - KW + 1) // 2), x.dtype), None
@@ -63,7 +63,8 @@ class ConvPoolReLU(Layer):
         h, w, patch, lanes = *y.shape[2:], C * (KH + 1) * (KW + 1), kernel.lanes
         band = max(1, min(h, BYTES_OF_PATCHES // (patch * w * x.itemsize)))
         windows = whole(band * w, lanes)
-        space = whole(C * H * (W + W % 2), lanes) + (patch + 2 * kernel.constant("filters_at_once")) * windows + 2 * lanes
+        buffers = patch + 2 * kernel.constant("filters_at_once")
+        space = whole(C * H * (W + W % 2), lanes) + buffers * windows + 2 * lanes
         memory = scratch(self.threads, whole(space, CACHE_LINE), dtype=x.dtype)
         memory[:] = 0  # all lanes are computed
         job = (F, H, W, *strides, band, memory.shape[1])
@@ -74,8 +75,7 @@ class ConvPoolReLU(Layer):
         """dy (N, F, h, w) -> dx (None without input_gradient), {"weight", "bias"}."""
         x, mask, won = cache
         (N, C, H, W), (_, F, h, w), (KH, KW) = x.shape, won.shape, self.conv.kernel_size
-        if dy.shape != won.shape or dy.dtype != x.dtype:
-            dy = contiguous(dy, won.shape, x.dtype)
+        self.check_gradient(dy, won.shape)
         (dy, *dy_strides), strides, kernel = strided(dy), strided(x)[1:], self._loops(x)
         CP, lanes, shape = kernel.constant("channels"), kernel.lanes, (F, KH, kernel.constant("row_of_filter"))
         weight, dweight = np.zeros(shape, x.dtype), np.zeros((CHUNKS, *shape), x.dtype)
@@ -95,10 +95,9 @@ class ConvPoolReLU(Layer):
 
     def _loops(self, x):
         """The loops for the size of these images, or for any size where there are too many."""
-        size = x.shape[2:]
-        if len(self.sizes) < MOST_COMPILED:
-            self.sizes.add(size)
-        return loops(x.dtype, *self._source(*(size if size in self.sizes else (0, 0))))
+        size = x.shape[2:] if x.shape[2:] in self.sizes or len(self.sizes) < MOST_COMPILED else (0, 0)
+        self.sizes.add(size)
+        return loops(x.dtype, *self._source(*size))
 
     def _source(self, H, W):
         KH, KW = self.conv.kernel_size

@@ -20,8 +20,7 @@ class FastMaxPool2d(MaxPool2d):
 
     def forward(self, x, train=False):
         self.check_input(x, "N", "C", "H", "W")
-        KH, KW = self.kernel_size
-        N, C, H, W = x.shape
+        (N, C, H, W), (KH, KW) = x.shape, self.kernel_size
         if H < KH or W < KW:
             raise ValueError(f"{self}: expected at least one window of pixels, got {tuple(x.shape)}")
         x = batch_innermost(x)
@@ -30,8 +29,7 @@ class FastMaxPool2d(MaxPool2d):
         return y.transpose(3, 0, 1, 2), (won, x.shape)
 
     def backward(self, dy, cache):
-        won, (C, H, W, N) = cache
-        KH, KW = self.kernel_size
+        (won, (C, H, W, N)), (KH, KW) = cache, self.kernel_size
         dy = contiguous(dy.transpose(1, 2, 3, 0), won.shape, dy.dtype)
         dx = np.zeros((C, H, W, N), dy.dtype) if H % KH or W % KW else np.empty((C, H, W, N), dy.dtype)
         loops(dy.dtype, SOURCE).run("pool", self.threads, C * (H // KH), N, H, W, KH, KW, 1, dx, dy, won)

@@ -38,11 +38,8 @@ def read_file(path):
 
 def write_file(path, content):
     """A new file, or a new one in the place of whatever was there; it is there whole or not at all."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        new = Path(folder, path.name)
+        new.write_bytes(content)
+        new.chmod(0o600)
+        os.replace(new, path)

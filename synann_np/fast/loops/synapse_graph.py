@@ -74,7 +74,7 @@ def synapse_graph_backward(dy, cache, threads):
     """
     x, v, alpha, beta, R, zeros = cache
     (N, n), m = x.shape, v.shape[1]
-    dy = contiguous(dy, x.shape, x.dtype)
+    dy, zeros = (contiguous(a, x.shape, x.dtype) for a in (dy, zeros))
     kernel, lanes = loops(x.dtype, SOURCE), CACHE_LINE // x.itemsize
     dx, dv, dalpha, dbeta = np.empty_like(x), np.empty_like(v), np.zeros_like(alpha), np.empty_like(beta)
     row, scale = n + -n % lanes + lanes, np.empty(1)  # rows not all in one set of a cache
@@ -88,9 +88,8 @@ def synapse_graph_backward(dy, cache, threads):
 
 def _way(v, beta):
     """How the loops compute 1 / q: see backward_job in synapse_graph.c."""
-    if not v.size or not beta.size:
-        return 0
-    if v.dtype == np.float32 and (z := largest(v) * largest(beta)) <= 2.0**-6:
+    z = largest(v) * largest(beta)
+    if z <= (2.0**-6 if v.dtype == np.float32 else 0):
         return 2 if z <= 2.0**-9 else 3  # right to 4e-6
     most = v.max(axis=0).astype("float64")
     z = beta.max(axis=0) * most, beta.min(axis=0) * most  # of all rows, as v ≥ 0

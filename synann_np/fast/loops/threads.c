@@ -13,6 +13,12 @@ thread spins for a moment, as the next layer follows soon, and then sleeps. */
 
 typedef void part_function(const void *job, int64_t part, int64_t seat);
 
+#if defined(__x86_64__)
+#define PAUSE __builtin_ia32_pause() /* leaves the core to its other thread */
+#else
+#define PAUSE atomic_signal_fence(memory_order_seq_cst)
+#endif
+
 enum { MOST_THREADS = 256, SPINS = 20000, STACK = 1 << 20 };
 
 static pthread_mutex_t callers; /* held by the one whose job it is */
@@ -26,15 +32,6 @@ static _Atomic int inside;          /* threads that work on the job, without the
 static _Atomic unsigned jobs;       /* that came so far */
 int64_t threads_started;            /* in this process, without those of the callers */
 
-static void pause_briefly(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 /* The job stays what it is while a thread is inside. */
 static void take_parts(int64_t seat)
 {
@@ -45,7 +42,7 @@ static void *thread(void *seen_at_start)
 {
     unsigned seen = (unsigned)(uintptr_t)seen_at_start;
     for (;;) {
-        for (int k = 0; k < SPINS && atomic_load(&jobs) == seen; k++) pause_briefly();
+        for (int k = 0; k < SPINS && atomic_load(&jobs) == seen; k++) PAUSE;
         pthread_mutex_lock(&lock);
         while (jobs == seen) pthread_cond_wait(&job_came, &lock);
         seen = jobs;
@@ -95,7 +92,7 @@ void run(part_function *do_part, const void *of, int64_t count, int64_t threads)
     pthread_mutex_lock(&lock);
     seats = 0; /* who comes now is too late */
     pthread_mutex_unlock(&lock);
-    for (int k = 0; k < SPINS && atomic_load(&inside); k++) pause_briefly();
+    for (int k = 0; k < SPINS && atomic_load(&inside); k++) PAUSE;
     pthread_mutex_lock(&lock);
     while (inside) pthread_cond_wait(&last_left, &lock);
     pthread_mutex_unlock(&lock);
@@ -104,10 +101,8 @@ void run(part_function *do_part, const void *of, int64_t count, int64_t threads)
 
 static void begin_anew(void)
 {
-    pthread_mutex_init(&callers, 0);
-    pthread_mutex_init(&lock, 0);
-    pthread_cond_init(&job_came, 0);
-    pthread_cond_init(&last_left, 0);
+    callers = lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    job_came = last_left = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     threads_started = seats = inside = 0;
 }
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synann_np.fast.loops import find_compiler
+from synann_np.fast.loops.compiler import find_compiler
 from synann_np.fast.loops.conv_pool_relu import ConvPoolReLU
 from synann_np.fast.loops.synapse_graph import with_fast_graph
 

@@ -9,8 +9,8 @@ import tempfile
 import pytest
 
 from fast.loops import compiled
-from synann_np.fast.loops import compiler, working_compiler
-from synann_np.fast.loops.compiler import find_compiler, library
+from synann_np.fast.loops import compiler
+from synann_np.fast.loops.compiler import find_compiler, library, working_compiler
 from synann_np.fast.loops.private_folder import private_folder, read_file, write_file
 
 
@@ -56,7 +56,7 @@ def test_a_changed_source_is_compiled_anew(source):
 
 def in_another_process(source):
     """Start a process that loads the library and prints its answer, 7."""
-    program = f"from synann_np.fast.loops import library; print(library({str(source)!r}, ANSWER=7).answer())"
+    program = f"from synann_np.fast.loops.compiler import library; print(library({str(source)!r}, ANSWER=7).answer())"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen([sys.executable, "-c", program], env=os.environ, **pipes)
 
@@ -132,7 +132,7 @@ def test_without_a_home_nothing_is_left_in_the_working_directory(source, tmp_pat
 def test_a_fork_that_ends_takes_nothing_along(source, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     program = (
-        "import os; from synann_np.fast.loops import library, compiler;"
+        "import os; from synann_np.fast.loops import compiler; from synann_np.fast.loops.compiler import library;"
         f"library({str(source)!r}, ANSWER=1); child = os.fork(); child or exit(); os.waitpid(child, 0);"
         f"print(library({str(source)!r}, ANSWER=2).answer())"
     )

@@ -14,8 +14,7 @@ import pytest
 
 from fast.loops.compiled import require
 from synann_np import fast
-from synann_np.fast.loops import library
-from synann_np.fast.loops.compiler import POOL
+from synann_np.fast.loops.compiler import POOL, library
 from synann_np.losses import nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
