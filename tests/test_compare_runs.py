@@ -62,6 +62,7 @@ def test_the_picture_is_written(tmp_path):
     [
         ("run.json", "{", "run.json: not written by train_mnist.py"),
         ("run.json", "[]", "run.json: not written by train_mnist.py"),
+        ("run.json", '{"seconds": "5"}', "run.json: parameters and seconds: expected numbers"),
         ("run.json", None, "run.json: No such file"),
         ("history.jsonl", "nonsense\n", "history.jsonl: line 1 is not a record"),
         ("history.jsonl", "", "no epoch was finished"),
@@ -116,6 +117,8 @@ def test_the_tables_of_a_file_are_replaced_and_the_rest_stays(tmp_path):
         ("text", "no place for a table"),
         ("<!-- runs: run -->\n", "no place for a table"),
         ("<!-- runs: run gone* -->\n<!-- end of runs -->", "no run matches gone*"),
+        ("<!-- runs: /gone -->\n<!-- end of runs -->", "no run matches /gone"),
+        ("<!-- runs:    -->\n<!-- end of runs -->", "a table without runs"),
         ("<!-- runs: page.md -->\n<!-- end of runs -->", "page.md/run.json"),
     ],
 )

@@ -52,6 +52,8 @@ def read_run(folder: Path) -> Run:
         raise ValueError(f"{folder / 'run.json'}: not written by train_mnist.py ({error})") from error
     if not isinstance(settings, dict):
         raise ValueError(f"{folder / 'run.json'}: not written by train_mnist.py (not a JSON object)")
+    if not all(isinstance(settings.get(key, 0), int | float) for key in ("parameters", "seconds")):
+        raise ValueError(f"{folder / 'run.json'}: parameters and seconds: expected numbers")
     accuracies = [r.accuracy for r in read_history(folder / "history.jsonl") if isinstance(r, EvalRecord)]
     if not accuracies:
         raise ValueError(f"{folder}: no epoch was finished")

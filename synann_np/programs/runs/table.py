@@ -2,6 +2,7 @@
 
 import re
 import statistics
+from glob import glob
 from os import PathLike
 from pathlib import Path
 
@@ -49,10 +50,12 @@ def write_tables(path: str | PathLike) -> int:
 def _filled(path, begin, patterns, end):
     folders: dict[Path, None] = {}  # in order, each once
     for pattern in patterns.split():
-        found = sorted(path.parent.glob(pattern))
+        found = sorted(glob(pattern, root_dir=path.parent))
         if not found:
             raise ValueError(f"{path}: no run matches {pattern:.80}")
-        folders |= dict.fromkeys(found)
+        folders |= dict.fromkeys(path.parent / name for name in found)
+    if not folders:
+        raise ValueError(f"{path}: a table without runs: expected <!-- runs: FOLDER ... -->")
     return f"{begin}\n{table(group(map(read_run, folders)))}\n\n{end}"
 
 
