@@ -33,7 +33,9 @@ def accuracy_curves(groups: Any, path: str | PathLike) -> None:
     figure = Figure(figsize=(9, 4.8), layout="constrained")
     axes = figure.subplots()
     named = sorted(zip(names(groups), groups, strict=True), key=lambda pair: _last_mean(pair[1]))
+    several_sets = len({runs[0].data_set for runs in groups}) > 1
     for k, (name, runs) in enumerate(named):
+        name = f"{name} ({runs[0].data_set})" if several_sets else name
         colour = COLOURS[k % len(COLOURS)]
         errors = [[100 * (1 - accuracy) for accuracy in run.accuracies] for run in runs]
         for run in errors if len(runs) > 1 else []:
