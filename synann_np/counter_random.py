@@ -61,5 +61,9 @@ def random_bits(shape: tuple[int, ...], seed: int, step: Any, like: Array, first
 
 def keep_mask(shape: tuple[int, ...], p: float, seed: int, step: Any, like: Array, first: int = 0) -> Array:
     """True with probability 1 − p (to 2⁻³²), independently for every element: bits ≥ p 2³². Arguments as above."""
-    threshold = min(round(p * 2**32), 2**32 - 1)  # p = 1 would not fit 32 bits
-    return random_bits(shape, seed, step, like, first) >= threshold
+    return random_bits(shape, seed, step, like, first) >= keep_threshold(p)
+
+
+def keep_threshold(p: float) -> int:
+    """p 2³², the bits from which on an element is kept."""
+    return min(round(p * 2**32), 2**32 - 1)  # p = 1 would not fit 32 bits

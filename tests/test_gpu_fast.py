@@ -16,15 +16,17 @@ from fast.cuda.plain_launcher import PlainLauncher
 from stripes import stripes
 from synann_np import load
 from synann_np.backend import BackendError, get_backend
+from synann_np.counter_random import key_halves
 from synann_np.fast.cuda import EVALUATE, TRAIN, CupyLauncher, parameter_views, shape_of, step_sizes
 from synann_np.fast.cuda.captured.loss import CudaCrossEntropy
 from synann_np.fast.cuda.compile import compile_for_cuda
+from synann_np.fast.cuda.layers.dropout import CudaDropout
 from synann_np.fast.cuda.layers.softmax import CudaSoftmax
 from synann_np.fast.cuda.layers.synapse_rnn import CudaSynapseRNN
 from synann_np.fast.cuda.layers.tanh_rnn import CudaRNN
 from synann_np.fast.cuda.model import CudaModel
 from synann_np.fast.cuda.synapse import CudaSynapse
-from synann_np.layers import RNN, LogSoftmax, Softmax, Synapse, SynapseRNN
+from synann_np.layers import RNN, Dropout, Dropout2d, LogSoftmax, Softmax, Synapse, SynapseRNN
 from synann_np.losses import cross_entropy, nll_loss
 from synann_np.models import SynaNN
 from synann_np.optim import SGD
@@ -249,3 +251,11 @@ def test_the_kernels_of_recurrent_layers_agree_with_the_plain_layer(device, kind
         dx, grads = layer.backward(backend.asarray(dy, "float32"), cache)
         results.append({name: backend.to_host(a) for name, a in {"y": y, "dx": dx, **grads}.items()})
     assert_close(results[1], results[0], 1e-4)
+
+
+@pytest.mark.parametrize("kind", [Dropout, Dropout2d])
+def test_the_kernel_of_dropout_draws_the_masks_of_the_host(device, kind):
+    layer, x, asarray = kind(0.3, seed=2**40), np.ones((50, 20, 2, 2), "float32"), device.backend.asarray
+    step = SimpleNamespace(key=lambda seed: [asarray(np.array(half, "uint32")) for half in key_halves(seed, 7)])
+    y, _ = CudaDropout(layer, device.launcher(), device.backend).forward(asarray(x), True, step)
+    np.testing.assert_array_equal(device.backend.to_host(y), layer.forward(x, True, 7)[0])

@@ -13,7 +13,7 @@ from synann_np.fast.cuda.kernels import Kernel
 from synann_np.fast.cuda.source import FILES, FOLDER
 from synann_np.models import SynaNN
 
-C_TYPES = {"real": "real", "uint8": "uint8", "int32": "int", "int64": "int64", "uint64": "uint64"}
+C_TYPES = {"real": "real", "uint8": "uint8", "int32": "int", "int64": "int64", "uint32": "uint32", "uint64": "uint64"}
 ENTRY = re.compile(r'extern "C" __global__ void __launch_bounds__\((.*?)\)\s+(\w+)\((.*?)\)\s*{', re.DOTALL)
 
 

@@ -136,6 +136,11 @@ ARRAYS = {
     **{f"tanh_rnn.{name}": ("real", ("T", "N", "I")) for name in ("driven", "h", "da", "before")},
     "tanh_rnn.dy": ("real", ("N", "D", "I")),
     "tanh_rnn.weight": ("real", ("I", "I")),
+    # of dropout: a mask of E elements
+    "dropout.low": ("uint32", ()),  # half of the key of the step
+    "dropout.high": ("uint32", ()),
+    "dropout.threshold": ("uint32", (1,)),
+    "dropout.mask": ("real", ("E",)),
     # of softmax and log-softmax: N rows of K
     **{f"softmax.{name}": ("real", ("N", "K")) for name in ("x", "y", "dy", "dx")},
     # of the loss of class labels: N rows, K classes

@@ -59,6 +59,14 @@ LAYER_KERNELS = {
         lambda s: (s["N"], 1),
         256,
     ),
+    "dropout_mask": Kernel(
+        of("dropout", "low high threshold"),
+        of("dropout", "mask"),
+        words("E"),
+        lambda s: (tiles(s["E"], 256), 1),
+        256,
+        words("scale"),
+    ),
     "softmax_forward": Kernel(
         of("softmax", "x"), of("softmax", "y"), words("N K is_log"), lambda s: (tiles(s["N"], 8), 1), 256
     ),

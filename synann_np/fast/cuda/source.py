@@ -17,6 +17,7 @@ FILES = (
     "train_update.cu",
     "synapse_layer.cu",
     "update.cu",
+    "dropout.cu",
     "pixels.cu",
     "batch_norm.cu",
     "recurrent.cu",

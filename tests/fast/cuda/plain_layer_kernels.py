@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from synann_np.counter_random import mix32
 from synann_np.fast.cuda.captured.loss import NO_LABEL
 from synann_np.layers import BatchNorm1d, LogSoftmax, MaxPool2d, Softmax
 from synann_np.layers.synapse import synapse_graph_backward, synapse_graph_forward
@@ -96,6 +97,10 @@ class PlainLayerKernels:
         q = 1 - a["beta"] * a["v"][:, None, :]
         c = np.where(q == 0, a["t_zero"][:, :, None], a["t"][:, :, None] / np.where(q == 0, 1, q))
         a["dbeta"][...] = -(c * a["v"][:, None, :]).sum(axis=0)
+
+    def dropout_mask(self, a):
+        bits = mix32(mix32(np.arange(a["E"], dtype="uint32") ^ a["low"]) ^ a["high"])
+        a["mask"][...] = np.where(bits >= a["threshold"][0], a["scale"], 0)
 
     def softmax_forward(self, a):
         a["y"][...] = (LogSoftmax() if a["is_log"] else Softmax()).forward(a["x"])[0]

@@ -5,12 +5,26 @@ import pytest
 
 from cuda_emulator import require
 from fast.cuda.captured_device import captured_device
+from synann_np.counter_random import key_halves
 from synann_np.fast.cuda.layers.batchnorm import CudaBatchNorm
+from synann_np.fast.cuda.layers.dropout import CudaDropout
 from synann_np.fast.cuda.layers.pixels import CudaConv2d, CudaMaxPool2d
 from synann_np.fast.cuda.layers.softmax import CudaSoftmax
 from synann_np.fast.cuda.layers.synapse_rnn import CudaSynapseRNN
 from synann_np.fast.cuda.layers.tanh_rnn import CudaRNN
-from synann_np.layers import RNN, BatchNorm1d, BatchNorm2d, Conv2d, LogSoftmax, MaxPool2d, ReLU, Softmax, SynapseRNN
+from synann_np.layers import (
+    RNN,
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Dropout2d,
+    LogSoftmax,
+    MaxPool2d,
+    ReLU,
+    Softmax,
+    SynapseRNN,
+)
 from synann_np.sequential import Sequential
 
 
@@ -108,6 +122,32 @@ def test_batch_norm_and_relu(device, kind, shape, relu, train):
             np.testing.assert_allclose(to_host(a), e, rtol=1e-11, atol=1e-13)
     else:
         assert_equal(device, make, lambda layer: CudaBatchNorm(layer, False, device.launcher), shape, train=train)
+
+
+class StepOnDevice:
+    """The number of a step as a captured step has it, whose key is on the device."""
+
+    def __init__(self, backend, step):
+        self.backend, self.step = backend, step
+
+    def key(self, seed):
+        return tuple(self.backend.asarray(np.array(half, "uint32")) for half in key_halves(seed, self.step))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 0.5, 1 - 2**-33, 1.0])
+@pytest.mark.parametrize(("kind", "shape"), [(Dropout, (7, 50)), (Dropout, (1,)), (Dropout2d, (5, 60, 2, 3))])
+def test_dropout_has_the_same_mask(device, kind, shape, p):
+    layer, step = kind(p, seed=2**40 + 3), 12_345
+    twin = CudaDropout(layer, device.launcher, device.backend)
+    x, dy = (np.random.default_rng(seed).normal(size=shape) for seed in (1, 2))
+    y, cache = layer.forward(x, True, step)
+    found, found_cache = twin.forward(device.backend.asarray(x), True, StepOnDevice(device.backend, step))
+    launches = device.cuda.launches
+    dx, _ = twin.backward(device.backend.asarray(dy), found_cache)
+    np.testing.assert_array_equal(device.backend.to_host(found), y)
+    np.testing.assert_array_equal(device.backend.to_host(dx), layer.backward(dy, cache)[0])
+    assert launches == 1
+    np.testing.assert_array_equal(device.backend.to_host(twin.forward(device.backend.asarray(x), True, step)[0]), y)
 
 
 EMPTY = {

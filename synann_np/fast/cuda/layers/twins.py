@@ -1,8 +1,9 @@
 """Which layers have a CUDA twin."""
 
-from ....layers import RNN, Conv2d, LogSoftmax, MaxPool2d, ReLU, Softmax, Synapse, SynapseRNN
+from ....layers import RNN, Conv2d, Dropout, Dropout2d, LogSoftmax, MaxPool2d, ReLU, Softmax, Synapse, SynapseRNN
 from ..synapse import CudaSynapse
 from .batchnorm import NORMS, CudaBatchNorm
+from .dropout import CudaDropout
 from .pixels import CudaConv2d, CudaMaxPool2d
 from .softmax import CudaSoftmax
 from .synapse_rnn import CudaSynapseRNN
@@ -30,6 +31,8 @@ def with_twins(model, launcher, input_gradient=True):
             twin = CudaSynapse(first, launcher)
         elif type(first) is SynapseRNN and CudaSynapseRNN.fits(first):
             twin = CudaSynapseRNN(first, launcher)
+        elif type(first) in (Dropout, Dropout2d):
+            twin = CudaDropout(first, launcher, model.backend)
         elif type(first) is RNN and CudaRNN.fits(first):
             twin = CudaRNN(first, launcher)
         elif type(first) in (Softmax, LogSoftmax) and first.axis == -1:
