@@ -24,6 +24,8 @@ The dtype "real" is float32; a launcher of float64 serves tests.
 
 import math
 
+from .layer_arrays import LAYER_ARRAYS
+
 C1, C2, HIDDEN, FEATURES, CLASSES = 10, 20, 64, 320, 10  # of SynaNN: channels, units of fc1, inputs of fc1, classes
 
 # In the order of the flat array `params`: first what train_backward sums, then what train_head sums, then the products.
@@ -94,64 +96,6 @@ ARRAYS = {
     "log_probs": ("real", ("N", CLASSES)),
     "row_loss": ("real", ("N",)),
     "row_correct": ("int32", ("N",)),  # 1 or 0
-    # of a synapse layer of any size: units I, inhibitors J
-    "synapse.x": ("real", ("N", "I")),
-    "synapse.v": ("real", ("N", "J")),
-    "synapse.alpha": ("real", ("I",)),
-    "synapse.beta": ("real", ("I", "J")),
-    "synapse.product": ("real", ("N", "I")),
-    "synapse.zeros": ("uint8", ("N", "I")),
-    "synapse.y": ("real", ("N", "I")),
-    "synapse.dy": ("real", ("N", "I")),
-    "synapse.t": ("real", ("N", "I")),
-    "synapse.t_zero": ("real", ("N", "I")),
-    "synapse.dx": ("real", ("N", "I")),
-    "synapse.dv": ("real", ("N", "J")),
-    "synapse.dalpha": ("real", ("I",)),
-    "synapse.dbeta": ("real", ("I", "J")),
-    # of convolution and pooling, batch innermost: images of H × W pixels, outputs of OH × OW
-    "pixels.dcols": ("real", ("C", "KH", "KW", "OH", "OW", "N")),
-    "pixels.x": ("real", ("C", "H", "W", "N")),
-    "pixels.dx": ("real", ("C", "H", "W", "N")),
-    "pixels.y": ("real", ("C", "OH", "OW", "N")),
-    "pixels.dy": ("real", ("C", "OH", "OW", "N")),
-    "pixels.winner": ("uint8", ("C", "OH", "OW", "N")),
-    # of batch-norm: C channels of M elements
-    **{f"norm.{name}": ("real", ("CM",)) for name in ("x", "x_hat", "y", "dy", "dx")},
-    **{
-        f"norm.{name}": ("real", ("C",))
-        for name in ("weight", "bias", "running_mean", "running_var", "s", "dweight", "dbias")
-    },
-    # of the recurrent synapse layer: T steps, I units
-    **{
-        f"rnn.{name}": ("real", ("T", "N", "I"))
-        for name in ("e", "h", "product", "t", "t_zero", "v", "de", "dalpha", "dg")
-    },
-    "rnn.dy": ("real", ("N", "D", "I")),  # of the last D steps
-    "rnn.zeros": ("uint8", ("T", "N", "I")),
-    "rnn.alpha": ("real", ("I",)),
-    "rnn.g": ("real", ("I",)),  # leaking rates
-    "rnn.beta": ("real", ("I", "I")),
-    # of the plain recurrent layer
-    **{f"tanh_rnn.{name}": ("real", ("T", "N", "I")) for name in ("driven", "h", "da", "before")},
-    "tanh_rnn.dy": ("real", ("N", "D", "I")),
-    "tanh_rnn.weight": ("real", ("I", "I")),
-    # of dropout: a mask of E elements
-    "dropout.low": ("uint32", ()),  # half of the key of the step
-    "dropout.high": ("uint32", ()),
-    "dropout.threshold": ("uint32", (1,)),
-    "dropout.mask": ("real", ("E",)),
-    # of softmax and log-softmax: N rows of K
-    **{f"softmax.{name}": ("real", ("N", "K")) for name in ("x", "y", "dy", "dx")},
-    # of the loss of class labels: N rows, K classes
-    "loss.logits": ("real", ("N", "K")),
-    "loss.dlogits": ("real", ("N", "K")),
-    "loss.labels": ("int64", ("N",)),
-    "loss.ignored": ("int64", (1,)),  # the label that does not count
-    "loss.class_weights": ("real", ("class_weighted",)),  # K, or 0 for none
-    "loss.sample_weights": ("real", ("sample_weighted",)),  # N, or 0 for none
-    "loss.row_losses": ("real", ("N",)),  # what each row adds to the loss
-    "loss.loss": ("real", (1,)),
     # of the update of any network: P parameters, S parameters and buffers; see captured/update.py
     "update.grads": ("real", ("P",)),
     "update.norms": ("real", ("H", 2)),  # largest |g| of a part of the gradients, Σ (g / its power of two)²
@@ -161,7 +105,7 @@ ARRAYS = {
     "update.first": ("real", ("P1",)),  # velocity or mean; P1 is P, or 1 where there is none
     "update.second": ("real", ("P2",)),  # mean_square
     "update.average": ("real", ("A",)),  # S, or 1
-}
+} | LAYER_ARRAYS
 
 
 def step_sizes(N, M, T, L=1):
