@@ -41,6 +41,11 @@ def pytest_runtest_makereport(item):
     return report
 
 
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("slow") and not os.environ.get("SYNANN_TEST_SLOW"):
+        pytest.skip("takes many seconds: SYNANN_TEST_SLOW=1 runs it")
+
+
 def pytest_collection_finish():
     """What has been collected stays to the end: every full garbage collection would go through it again, for 0.2 s."""
     gc.collect()

@@ -207,6 +207,7 @@ def test_a_damaged_file_gives_the_right_array_or_is_refused(scratch, packed, fli
         np.testing.assert_array_equal(read_idx(scratch), expected, strict=True)
 
 
+@pytest.mark.slow
 def test_thousands_of_damaged_files_give_the_right_array_or_are_refused(scratch, capsys):
     """As above, with damage where it hurts: the magic number, lengths that lie, spliced and repeated content."""
     chance = random.Random(5)

@@ -80,6 +80,7 @@ def test_a_part_that_fails_or_takes_too_long_is_named_and_the_others_are_run(scr
     assert "seen" in (tmp_path / "log.txt").read_text()
 
 
+@pytest.mark.slow
 def test_when_the_time_is_up_the_rest_is_not_run_and_told(script, parts, capsys, tmp_path):
     parts(("slow", 60, "import time; time.sleep(60)"), ("late", 60, "print('late')"), ("later", 60, ""))
     started = time.monotonic()
@@ -221,6 +222,7 @@ def test_a_skipped_test_for_a_gpu_has_failed_where_one_is_required(required, tmp
     assert ("no driver was found" in run.stdout) == required
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="scripts are started by fork")
 def test_every_script_that_gpu_check_travels_with_starts_without_an_installation(tmp_path):
     """Each in a child of one interpreter that has the libraries already, which is most of what its start would cost."""

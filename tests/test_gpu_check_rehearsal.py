@@ -106,6 +106,7 @@ def wait_for_rows(process, folder):
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "terminated"])
 def test_what_was_measured_before_the_end_is_written(machine, how, tmp_path):
     out = tmp_path / "results"
@@ -134,6 +135,7 @@ def test_what_was_measured_before_the_end_is_written(machine, how, tmp_path):
         assert "| batch 20 |" in summary
 
 
+@pytest.mark.slow
 def test_a_bare_machine_without_the_packages_of_a_developer_runs_it(machine, tmp_path):
     program = "import importlib.util as u; print(*(name for name in {!r} if u.find_spec(name)))"
     absent = ("pooch", "ruff", "sympy", "torch", "synann_np")
@@ -170,6 +172,7 @@ def test_a_bare_machine_without_the_packages_of_a_developer_runs_it(machine, tmp
     assert "quick: passed\n" in printed
 
 
+@pytest.mark.slow
 def test_all_files_of_tests_are_imported_or_skipped_without_the_packages_of_a_developer(machine):
     program = """
 import sys

@@ -100,6 +100,7 @@ def run(two_epochs, tmp_path):
     return shutil.copytree(two_epochs, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_run_killed_eight_times_ends_with_the_files_of_the_uninterrupted_run(data, whole, tmp_path, capsys):
     chance = random.Random(5)
     out = tmp_path / "run"

@@ -16,6 +16,7 @@ def soak():
     return module
 
 
+@pytest.mark.slow
 def test_a_short_soak_passes(soak, capfd):
     arguments = ["--epochs", "3", "--images", "60", "--kills", "1", "--tolerance", "50"]
     assert soak.main([*arguments, "--batch-size", "20", "--log-interval", "1", "--threads", "1"]) == 0

@@ -15,8 +15,6 @@ from torch import nn
 
 from synann_np.bridges.torch import Synapse, SynapseGraph
 
-slow = pytest.mark.skipif(not os.environ.get("SYNANN_TEST_SLOW"), reason="takes minutes; SYNANN_TEST_SLOW=1 runs it")
-
 
 @pytest.fixture(autouse=True)
 def same_numbers():
@@ -28,7 +26,7 @@ def small_net():
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
-@slow
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # PyTorch's own
 def test_inductor_compiles_around_the_operator_forward_and_backward():
     net, x = small_net(), torch.rand(5, 3)
@@ -61,7 +59,7 @@ torch.distributed.destroy_process_group()
 """
 
 
-@slow
+@pytest.mark.slow
 def test_two_processes_average_the_gradients_of_their_halves(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", STEP]
     ranks = [subprocess.Popen([*command, rank, str(tmp_path)], stderr=subprocess.PIPE, text=True) for rank in "01"]

@@ -10,7 +10,10 @@ from synann_np.fast.cuda import KERNELS, source
 STATIC_SHARED_MEMORY = 48 * 1024  # bytes a block may have without asking for more
 REGISTERS = 65_536  # of a multiprocessor
 
-every_architecture = pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
+every_architecture = pytest.mark.parametrize(
+    "architecture",
+    [pytest.param("sm_80", marks=pytest.mark.slow), "sm_90", pytest.param("sm_100", marks=pytest.mark.slow)],
+)
 
 
 @pytest.fixture(autouse=True)

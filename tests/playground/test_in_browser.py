@@ -121,6 +121,7 @@ def answer(page):
     return int(last)
 
 
+@pytest.mark.slow
 def test_eleven_of_twelve_digits_drawn_with_the_mouse_are_recognised(open_page):
     page = open_page()
     page.select_option("#network", "shipped")
@@ -136,6 +137,7 @@ def test_eleven_of_twelve_digits_drawn_with_the_mouse_are_recognised(open_page):
     assert page.inner_text("#answer") == ""
 
 
+@pytest.mark.slow
 def test_a_training_is_watched_to_its_end_and_its_network_answers(open_page):
     page = open_page()
     draw(page, DIGITS[7][1])

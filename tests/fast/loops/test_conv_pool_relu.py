@@ -278,6 +278,7 @@ def touch_everything():
     run([FastMaxPool2d(MaxPool2d((3, 2)), 2)], rng.random((5, 3, 7, 9)).astype("float32"), np.ones_like)
 
 
+@pytest.mark.slow
 def test_the_sanitizers_of_the_compiler_find_nothing(tmp_path):
     """Reads and writes outside of arrays, undefined arithmetic, misaligned vectors."""
     if shutil.which("gcc") is None:
