@@ -1,7 +1,6 @@
 """The synapse under PyTorch's own machinery: inductor, several processes, function transforms."""
 
 import copy
-import os
 import shutil
 import subprocess
 import sys
