@@ -47,9 +47,9 @@ def start(kind: Any) -> Any:
     comm = Mpi() if kind == "mpi" else Serial()
     started = processes_started()
     if comm.size == 1 and started > 1:
-        cure = "start it with the mpiexec of the MPI library that mpi4py uses" if kind == "mpi" else (
-            "add --distributed mpi, or start independent runs without mpiexec"
-        )  # fmt: skip
+        cure = "add --distributed mpi, or start independent runs without mpiexec"
+        if kind == "mpi":
+            cure = "start it with the mpiexec of the MPI library that mpi4py uses, or with srun --mpi=pmi2 or --mpi=pmix"
         raise LaunchError(
             f"{started} processes were started, but each of them is alone and would do all the work: {cure}"
         )
