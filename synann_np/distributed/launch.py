@@ -49,7 +49,7 @@ def start(kind: Any) -> Any:
     if comm.size == 1 and started > 1:
         cure = "add --distributed mpi, or start independent runs without mpiexec"
         if kind == "mpi":
-            cure = "start it with the mpiexec of the MPI library that mpi4py uses, or with srun --mpi=pmi2 or --mpi=pmix"
+            cure = "start it with the mpiexec of the MPI library that mpi4py uses, or with srun --mpi=pmi2 or pmix"
         raise LaunchError(
             f"{started} processes were started, but each of them is alone and would do all the work: {cure}"
         )
