@@ -1,13 +1,16 @@
 """The synapse layer: a synapse graph, every unit inhibited by all of its inputs."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..backend import Array, BackendLike, DTypeLike, Rng, array_module
 from .base import Layer
-from .synapse_parameters import CONSTANT, PARAMETRISATIONS, initial_beta
+from .synapse_parameters import CONSTANT, PARAMETRISATIONS, initial_beta, with_gain
+
+LEAST_GAIN = 1e-6
 
 
 # The clipping is meant to saturate, and what underflows is 0: neither deserves a warning.
@@ -73,7 +76,8 @@ class SynapseGraph(Layer):
     R and c are clipped to ±√(largest float): for every finite β, and x and v in [0, 1], y and all gradients are finite.
 
     Arguments: parametrisation: "free", "logistic" (0 < β < 1) or "surprisal" (α > 0 too). train_alpha: False makes
-    alpha (or theta) a buffer, which stays as it is.
+    alpha (or theta) a buffer, which stays as it is. beta_gain: k > 0, of what is trained in the place of β (see
+    synapse_parameters.py); β starts the same for all k.
 
     Memory: arrays of N n m elements. Raises: ValueError, TypeError if x or dy is not (N, n), v not (N, m), or one of
     them is not of the weights' dtype.
@@ -81,15 +85,18 @@ class SynapseGraph(Layer):
 
     def __init__(
         self, features: int, inhibitors: int, parametrisation: str = "free", train_alpha: bool = True,
-        *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+        beta_gain: float = 1.0, *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
     ) -> None:  # fmt: skip
-        config = {"features": features, "inhibitors": inhibitors}
-        super().__init__(dtype, backend, **config, parametrisation=parametrisation, train_alpha=train_alpha)
+        config = {"features": features, "inhibitors": inhibitors, "parametrisation": parametrisation}
+        super().__init__(dtype, backend, **config, train_alpha=train_alpha, beta_gain=beta_gain)
         n, m = self.features, self.inhibitors = self.integer("features"), self.integer("inhibitors")
         self.alpha, self.beta, _ = PARAMETRISATIONS[self.word("parametrisation", PARAMETRISATIONS)]  # (name, function)
         start = self.backend.xp.zeros if self.alpha[0] == "theta" else self.backend.xp.ones
         (self.params if self.flag("train_alpha") else self.buffers)[self.alpha[0]] = start(n, self.dtype)
-        beta = initial_beta(parametrisation, rng, n, m)
+        gain = self.number("beta_gain", LEAST_GAIN)
+        beta = initial_beta(parametrisation, rng, n, m) / gain
+        if gain != 1:
+            self.beta = self.beta[0], partial(with_gain, self.beta[1], gain)
         self.params[self.beta[0]] = self.backend.asarray(beta, self.dtype)
 
     graph_forward = staticmethod(synapse_graph_forward)  # synann_np.fast puts faster ones of the same signature here
@@ -139,7 +146,7 @@ class Synapse(SynapseGraph):
         *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
     ) -> None:  # fmt: skip
         super().__init__(features, features, parametrisation, train_alpha, rng=rng, dtype=dtype, backend=backend)
-        del self.config["inhibitors"]  # no argument of this class
+        del self.config["inhibitors"], self.config["beta_gain"]  # no arguments of this class
         self.config["zero_diagonal"] = zero_diagonal
         self.zero_diagonal = self.flag("zero_diagonal")
 

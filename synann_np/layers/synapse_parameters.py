@@ -12,6 +12,9 @@ return c and c′.
 β = 1 / (1 + e^r), the logistic under another name. With γ = e^r a step of r scales γ, and β moves by β γ in size,
 that is β log(1/β): more than the β (1 − β) of the logistic where β is small, so weak inhibition does not get stuck.
 
+A gain k trains r' = r/k in the place of r: β = c(k r'), dr' = dβ k c′(k r'). Nothing else changes, but the steps of
+an optimiser such as Adam, which do not depend on the size of the gradient, move β k times as far.
+
 At the start α = 1. Free β is U(±1/√m), as the listing has it, m = inhibitors. The others are positive: r is uniform
 between the values for β = b/e² and β = b = 1/√(m + 1), about the size of the free ones. All draw equally many random
 numbers, so the layers after it start alike whichever is chosen.
@@ -49,6 +52,12 @@ def double_exponential(log_gamma: Array) -> Any:
     gamma = xp.exp(xp.minimum(log_gamma, 7))
     beta = xp.exp(-gamma)
     return beta, -gamma * beta
+
+
+def with_gain(function: Any, gain: float, raw: Array) -> Any:
+    """c(k r), k c′(k r), with c the function and k the gain."""
+    c, slope = function(gain * raw)
+    return c, gain * slope
 
 
 def _log_odds(beta):

@@ -11,13 +11,13 @@ from .composed import Composed
 from .initializers import fan_in_uniform
 from .logistic import logistic
 from .recurrent import Recurrent
-from .synapse import SynapseGraph
+from .synapse import LEAST_GAIN, SynapseGraph
 
 LEAKING_RATES = 1 / 32, 0.9  # g at the start: the slowest and the fastest
 
 
 class SynapseRNN(Recurrent, Composed):
-    """h_t = (1 − g) h_t−1 + g S(e_t, h_t−1),    e_t = σ(W x_t + b),    S_i(e, h) = α_i e_i ∏_j (1 − β_ij h_j)
+    """h_t = (1 − g) h_t−1 + g S(e_t, h_t−1),    e_t = σ(k (W x_t + b)),    S_i(e, h) = α_i e_i ∏_j (1 − β_ij h_j)
 
     The synapse graph as a recurrent cell: the input opens the excitatory channels e_t in (0, 1), the previous state,
     h_t−1, acts on the inhibitory ones. W = weight (H, input_size) and b = bias (H,) start as those of Linear; alpha and
@@ -29,6 +29,10 @@ class SynapseRNN(Recurrent, Composed):
     leak_logit starts uniform between the values for g = 1/32 and g = 0.9. leak=False is the bare synapse, g = 1
     and no leak_logit.
 
+    gain, k, makes the channels open and close faster, and beta_gain is that of SynapseGraph. Both are 1 unless given.
+    With Adam, whose steps do not depend on the size of a gradient, they set how fast excitation and inhibition learn
+    compared to the layers behind: with both at 1, β hardly moves (docs/recurrent.md).
+
     Backward, for t = T−1..0, with S_t = S(e_t, h_t−1):
 
         dS_t   = dh_t g
@@ -38,7 +42,7 @@ class SynapseRNN(Recurrent, Composed):
 
     and then, all steps at once, with u_t = W x_t + b,
 
-        du_t = de_t σ′(u_t)     dW_ij = Σ_t,n du_tni x_tnj     db = Σ_t,n du_tn     dx_t = du_t W
+        du_t = de_t k σ′(k u_t)     dW_ij = Σ_t,n du_tni x_tnj     db = Σ_t,n du_tn     dx_t = du_t W
         dleak_logit = dg g (1 − g)
 
     Sequences, states, outputs and truncate: see Recurrent. Memory: T arrays of N H² elements (N H in synann_np.fast).
@@ -46,18 +50,20 @@ class SynapseRNN(Recurrent, Composed):
 
     def __init__(
         self, input_size: int, hidden_size: int, return_sequences: bool = False, truncate: int | None = None,
-        parametrisation: str = "logistic", leak: bool = True, train_alpha: bool = True,
-        *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+        parametrisation: str = "logistic", leak: bool = True, train_alpha: bool = True, gain: float = 1.0,
+        beta_gain: float = 1.0, *, rng: Rng = None, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
     ) -> None:  # fmt: skip
-        config = {"parametrisation": parametrisation, "leak": leak, "train_alpha": train_alpha}
+        config: dict[str, Any] = {"parametrisation": parametrisation, "leak": leak, "train_alpha": train_alpha}
+        config |= {"gain": gain, "beta_gain": beta_gain}
         super().__init__(input_size, hidden_size, return_sequences, truncate, dtype, backend, **config)
         self.flag("leak")
+        self.gain, beta_gain = self.number("gain", LEAST_GAIN), self.number("beta_gain", LEAST_GAIN)
         input_size, hidden_size = self.input_size, self.hidden_size
         rng = generator(self, rng)
         options: dict[str, Any] = {"rng": rng, "dtype": dtype, "backend": backend}
         for name, shape in {"weight": (hidden_size, input_size), "bias": (hidden_size,)}.items():
             self.params[name] = self.backend.asarray(fan_in_uniform(rng, shape, input_size), self.dtype)
-        self.add_parts({"": SynapseGraph(hidden_size, hidden_size, parametrisation, train_alpha, **options)})
+        self.add_parts({"": SynapseGraph(hidden_size, hidden_size, parametrisation, train_alpha, beta_gain, **options)})
         if leak:
             slowest, fastest = (math.log(g / (1 - g)) for g in LEAKING_RATES)
             self.params["leak_logit"] = self.backend.asarray(rng.uniform(slowest, fastest, hidden_size), self.dtype)
@@ -66,15 +72,19 @@ class SynapseRNN(Recurrent, Composed):
         """g (H,) and its derivative by leak_logit; (1.0, 0.0) without a leak."""
         return logistic(self.params["leak_logit"]) if "leak_logit" in self.params else (1.0, 0.0)
 
+    def excitations(self, u: Array) -> tuple[Array, Array]:
+        """e = σ(k u) and its derivative by u, element by element."""
+        e, slope = logistic(self.gain * u)
+        return e, self.gain * slope
+
     # States and gradients that vanish on their way through the steps are 0.
     @np.errstate(under="ignore")
     def forward(self, x: Array, train: bool = False) -> tuple[Array, Any]:
         x = self.steps_of(x)
         xp = array_module(x)
         graph, (g, _) = self.current_parts()[""], self.leaking_rate()
-        e, de_du = logistic(
-            self.product_of_steps(x, self.params["weight"].T) + self.params["bias"]
-        )  # (T, N, H), of all steps at once
+        u = self.product_of_steps(x, self.params["weight"].T) + self.params["bias"]
+        e, de_du = self.excitations(u)  # (T, N, H), of all steps at once
         alpha, beta = graph.coefficients()
         h, states, caches = xp.zeros(e.shape[1:], x.dtype), xp.empty_like(e), []
         for t in range(len(x)):

@@ -34,9 +34,10 @@ def synapse_rnn(graph: Any, name: str, layer: Any, x: str, size: tuple[int, ...]
     """layers.SynapseRNN: e of all steps, then a Scan over the steps with the state h (N, H)."""
     H = layer.hidden_size
     host = layer.backend.to_host
-    weight = graph.constant(f"{name}.weight", host(layer.params["weight"]).T)
-    driven = graph.add("MatMul", [steps_first(graph, name, x), weight], f"{name}/driven")  # (T, N, H)
-    u = graph.add("Add", [driven, graph.constant(f"{name}.bias", host(layer.params["bias"]))], f"{name}/u")
+    weight, bias = (layer.gain * host(layer.params[key]) for key in ("weight", "bias"))
+    factors = [steps_first(graph, name, x), graph.constant(f"{name}.weight", weight.T)]
+    driven = graph.add("MatMul", factors, f"{name}/driven")  # (T, N, H)
+    u = graph.add("Add", [driven, graph.constant(f"{name}.bias", bias)], f"{name}/u")
     e = graph.add("Sigmoid", [u], f"{name}/excitations")
     alpha, beta = map(host, layer.current_parts()[""].coefficients())
     leak, _ = layer.leaking_rate()

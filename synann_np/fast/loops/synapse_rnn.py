@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from ...layers import SynapseRNN
-from ...layers.logistic import logistic
 from . import synapse_graph
 from .arrays import contiguous, loops, scratch
 
@@ -32,7 +31,7 @@ class FastSynapseRNN(SynapseRNN):
         self.check_sequences(x)
         N, T, H = *x.shape[:2], self.hidden_size
         steps = np.ascontiguousarray(x).reshape(N * T, x.shape[2])
-        e, de_du = logistic(steps @ self.params["weight"].T + self.params["bias"])
+        e, de_du = self.excitations(steps @ self.params["weight"].T + self.params["bias"])
         alpha, beta = self.current_parts()[""].coefficients()
         g = np.broadcast_to(np.asarray(self.leaking_rate()[0], x.dtype), H)
         weights = contiguous(alpha, (H,), x.dtype), contiguous(g, (H,), x.dtype), contiguous(beta, (H, H), x.dtype)

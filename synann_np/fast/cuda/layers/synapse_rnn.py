@@ -3,7 +3,6 @@
 import numpy as np
 
 from ....layers import SynapseRNN
-from ....layers.logistic import logistic
 from .launches import arrays_of
 
 UNITS = 1024  # RNN_UNITS of recurrent.cu
@@ -31,7 +30,7 @@ class CudaSynapseRNN(SynapseRNN):
         if N == 0:
             return super().forward(x.swapaxes(0, 1), train)
         u = self.product_of_steps(x, self.params["weight"].T) + self.params["bias"]
-        e, de_du = logistic(u)
+        e, de_du = self.excitations(u)
         alpha, beta = (xp.ascontiguousarray(a) for a in self.current_parts()[""].coefficients())
         g = self.leaking_rate()[0]
         g = xp.ones(self.hidden_size, x.dtype) if "leak_logit" not in self.params else g
