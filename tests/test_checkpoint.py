@@ -119,7 +119,7 @@ def layers_of_sequences(rng, dtype="float32"):
     layers = [
         ("rows", Rows()),
         ("rnn", RNN(8, 5, True, 3, **options)),
-        ("synapse", SynapseRNN(5, 4, False, 2, "surprisal", False, False, **options)),
+        ("synapse", SynapseRNN(5, 4, False, 2, "surprisal", False, False, 2.0, 30.0, **options)),
         ("log", LogSoftmax()),
     ]
     return Sequential(layers, dtype)

@@ -6,7 +6,7 @@ from ..arguments import generator
 from ..backend import Array, Rng
 
 
-def fan_in_uniform(rng: Rng, shape: tuple[int, ...], fan_in: int) -> Array:
+def fan_in_uniform(rng: Rng, shape: tuple[int, ...], fan_in: float) -> Array:
     """U(−1/√fan_in, 1/√fan_in), PyTorch's default for linear and convolution layers, weight and bias alike.
 
     Arguments:

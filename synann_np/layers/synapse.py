@@ -10,7 +10,7 @@ from ..backend import Array, BackendLike, DTypeLike, Rng, array_module
 from .base import Layer
 from .synapse_parameters import CONSTANT, PARAMETRISATIONS, initial_beta, with_gain
 
-LEAST_GAIN = 1e-6
+GAINS = 1e-6, 1e6  # the least and the largest
 
 
 # The clipping is meant to saturate, and what underflows is 0: neither deserves a warning.
@@ -93,8 +93,8 @@ class SynapseGraph(Layer):
         self.alpha, self.beta, _ = PARAMETRISATIONS[self.word("parametrisation", PARAMETRISATIONS)]  # (name, function)
         start = self.backend.xp.zeros if self.alpha[0] == "theta" else self.backend.xp.ones
         (self.params if self.flag("train_alpha") else self.buffers)[self.alpha[0]] = start(n, self.dtype)
-        gain = self.number("beta_gain", LEAST_GAIN)
-        beta = initial_beta(parametrisation, rng, n, m) / gain
+        gain = self.number("beta_gain", *GAINS)
+        beta = initial_beta(parametrisation, rng, n, m, gain)
         if gain != 1:
             self.beta = self.beta[0], partial(with_gain, self.beta[1], gain)
         self.params[self.beta[0]] = self.backend.asarray(beta, self.dtype)

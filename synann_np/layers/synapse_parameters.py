@@ -76,10 +76,11 @@ PARAMETRISATIONS = {
 }
 
 
-def initial_beta(parametrisation: str, rng: Rng, n: int, m: int) -> Any:
-    """The raw numbers of β (n, m) at the start, drawn on the host."""
+def initial_beta(parametrisation: str, rng: Rng, n: int, m: int, gain: float = 1.0) -> Any:
+    """The raw numbers of β (n, m) at the start, divided by the gain, drawn on the host."""
     raw_of = PARAMETRISATIONS[parametrisation][2]
     if raw_of is None:
-        return fan_in_uniform(rng, (n, m), m)
+        return fan_in_uniform(rng, (n, m), m * gain * gain)
     largest = 1 / math.sqrt(m + 1)
-    return generator("initial_beta", rng).uniform(*sorted((raw_of(largest / math.e**2), raw_of(largest))), (n, m))
+    low, high = sorted((raw_of(largest / math.e**2), raw_of(largest)))
+    return generator("initial_beta", rng).uniform(low / gain, high / gain, (n, m))

@@ -11,7 +11,7 @@ from .composed import Composed
 from .initializers import fan_in_uniform
 from .logistic import logistic
 from .recurrent import Recurrent
-from .synapse import LEAST_GAIN, SynapseGraph
+from .synapse import GAINS, SynapseGraph
 
 LEAKING_RATES = 1 / 32, 0.9  # g at the start: the slowest and the fastest
 
@@ -57,7 +57,7 @@ class SynapseRNN(Recurrent, Composed):
         config |= {"gain": gain, "beta_gain": beta_gain}
         super().__init__(input_size, hidden_size, return_sequences, truncate, dtype, backend, **config)
         self.flag("leak")
-        self.gain, beta_gain = self.number("gain", LEAST_GAIN), self.number("beta_gain", LEAST_GAIN)
+        self.gain, beta_gain = self.number("gain", *GAINS), self.number("beta_gain", *GAINS)
         input_size, hidden_size = self.input_size, self.hidden_size
         rng = generator(self, rng)
         options: dict[str, Any] = {"rng": rng, "dtype": dtype, "backend": backend}

@@ -85,6 +85,7 @@ LAYERS = {
     "rnn of sequences": (lambda o: layers.RNN(3, 4, return_sequences=True, **o), (6, 3)),
     "recurrent synapse": (lambda o: layers.SynapseRNN(3, 4, **o), (6, 3)),
     "recurrent synapse of sequences": (lambda o: layers.SynapseRNN(3, 4, True, leak=False, **o), (6, 3)),
+    "recurrent synapse with gains": (lambda o: layers.SynapseRNN(3, 4, gain=3.0, beta_gain=20.0, **o), (6, 3)),
     "linear of images": (lambda o: layers.Linear(3, 2, **o), (2, 4, 3)),
     "convolution with all options": (
         lambda o: layers.Conv2d(4, 6, (3, 2), (1, 2), (2, 1), dilation=(2, 1), groups=2, **o),

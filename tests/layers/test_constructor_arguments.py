@@ -54,6 +54,9 @@ RANGES = {  # a call with one number in the place of None, and the numbers that 
     "return_sequences": (lambda v: RNN(3, 3, v), ["last", 1]),
     "train_alpha": (lambda v: Synapse(3, train_alpha=v), ["yes"]),
     "leak": (lambda v: SynapseRNN(3, 3, leak=v), [0.5]),
+    "gain": (lambda v: SynapseRNN(3, 3, gain=v), [0, -1, math.nan, math.inf, "3", True]),
+    "beta_gain": (lambda v: SynapseRNN(3, 3, beta_gain=v), [0, -1, math.nan, 1e9, None]),
+    "beta_gain ": (lambda v: SynapseGraph(3, 2, beta_gain=v), [0, -1, math.nan, 1e9, None]),
     "parametrisation": (lambda v: Synapse(3, v), ["squared", 3, ["free"]]),
 }
 

@@ -17,6 +17,15 @@ CASES = {
     "one-row": (lambda **options: SynapseRNN(2, 4, **options), (1, 5, 2)),
     "one-step": (lambda **options: SynapseRNN(3, 2, **options), (4, 1, 3)),
     "one-unit-all-states": (lambda **options: SynapseRNN(2, 1, True, **options), (2, 3, 2)),
+    "gains": (lambda **options: SynapseRNN(3, 4, True, gain=3.0, beta_gain=2.5, **options), (2, 5, 3)),
+    "gains-free": (
+        lambda **options: SynapseRNN(2, 3, False, None, "free", gain=0.5, beta_gain=0.3, **options),
+        (2, 4, 2),
+    ),
+    "gains-surprisal": (
+        lambda **options: SynapseRNN(2, 3, True, None, "surprisal", beta_gain=0.5, **options),
+        (2, 4, 2),
+    ),
     "truncated-beyond-its-length": (lambda **options: SynapseRNN(3, 2, truncate=7, **options), (2, 4, 3)),
 }
 
@@ -28,23 +37,23 @@ def sigma(value):
 def cell_of(layer):
     """One step for one row, from the formulas of the docstrings."""
     arrays = layer.params | layer.buffers
-    W, b = arrays["weight"], arrays["bias"]
+    W, b, k, k_beta = arrays["weight"], arrays["bias"], layer.config["gain"], layer.config["beta_gain"]
 
     def alpha(i):
         return math.exp(-arrays["theta"][i]) if "theta" in arrays else arrays["alpha"][i]
 
     def beta(i, j):
         if "beta" in arrays:
-            return arrays["beta"][i, j]
+            return k_beta * arrays["beta"][i, j]
         if "beta_logit" in arrays:
-            return sigma(arrays["beta_logit"][i, j])
-        return math.exp(-math.exp(arrays["log_gamma"][i, j]))
+            return sigma(k_beta * arrays["beta_logit"][i, j])
+        return math.exp(-math.exp(k_beta * arrays["log_gamma"][i, j]))
 
     def cell(x, h):
         new = []
         for i in range(len(b)):
             before = 0.0 if h is None else h[i]
-            S = alpha(i) * sigma(b[i] + sum(W[i, j] * x[j] for j in range(len(x))))
+            S = alpha(i) * sigma(k * (b[i] + sum(W[i, j] * x[j] for j in range(len(x)))))
             for j in range(len(b)):
                 S *= 1 - beta(i, j) * (0.0 if h is None else h[j])
             g = sigma(arrays["leak_logit"][i]) if "leak_logit" in arrays else 1.0
@@ -119,6 +128,18 @@ def test_leaking_rates_start_between_one_in_32_steps_and_nearly_every_step():
     g = 1 / (1 + np.exp(-layer.params["leak_logit"]))
     assert 1 / 32 <= g.min() < 0.04
     assert 0.88 < g.max() <= 0.9
+
+
+@pytest.mark.parametrize("parametrisation", ["free", "logistic", "surprisal"])
+def test_beta_starts_the_same_for_all_gains(parametrisation):
+    plain, steep = (
+        SynapseRNN(3, 4, parametrisation=parametrisation, rng=np.random.default_rng(5), dtype="float64", beta_gain=gain)
+        for gain in (1.0, 100.0)
+    )
+    name = next(name for name in plain.params if name in ("beta", "beta_logit", "log_gamma"))
+    assert_close(100 * steep.params[name], plain.params[name])
+    coefficients = [layer.current_parts()[""].coefficients() for layer in (plain, steep)]
+    assert_close(coefficients[1][1], coefficients[0][1])
 
 
 def test_without_a_leak_it_has_as_many_weights_as_the_plain_layer_but_names_of_its_own():

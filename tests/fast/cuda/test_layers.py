@@ -189,7 +189,7 @@ def test_softmax_of_large_and_infinite_numbers(device, kind):
 
 @pytest.mark.parametrize("options", [
     {}, {"leak": False}, {"return_sequences": True}, {"truncate": 2}, {"parametrisation": "free", "train_alpha": False},
-    {"return_sequences": True, "truncate": 3, "parametrisation": "surprisal"},
+    {"return_sequences": True, "truncate": 3, "parametrisation": "surprisal"}, {"gain": 3.0, "beta_gain": 2.0},
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("units", [5, 70])
 def test_the_recurrent_synapse(device, units, options):

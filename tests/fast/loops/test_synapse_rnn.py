@@ -14,6 +14,7 @@ KINDS = {
     "truncated": {"return_sequences": True, "truncate": 2},
     "without a leak": {"leak": False, "truncate": 3},
     "surprisal": {"parametrisation": "surprisal"},
+    "gains": {"gain": 3.0, "beta_gain": 2.0, "return_sequences": True},
     "fixed alpha": {"train_alpha": False, "return_sequences": True},
 }
 
