@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from synann_np.models.recurrent import BETA_GAIN, GAIN
+
 
 class Synapse(nn.Module):
     """y_ni = α_i x_ni ∏_j (1 − β_ij x_nj), by broadcasting: x (N, n), y (N, n)."""
@@ -85,7 +87,7 @@ class SynaCNN(nn.Module):
 
 
 class SynapseRNN(nn.Module):
-    """h_t = (1 − g) h_t−1 + g e_t ∏_j (1 − β_ij h_t−1,j), e_t = σ(W x_t + b): x (N, T, I), all states (N, T, H)."""
+    """h_t = (1 − g) h_t−1 + g e_t ∏_j (1 − β_ij h_t−1,j), e_t = σ(k (W x_t + b)): x (N, T, I), all states (N, T, H)."""
 
     def __init__(self, input_size, hidden_size):
         super().__init__()
@@ -98,8 +100,8 @@ class SynapseRNN(nn.Module):
         self.register_buffer("alpha", torch.ones(hidden_size))
 
     def forward(self, x):
-        e = torch.sigmoid(F.linear(x, self.weight, self.bias))
-        beta, g = torch.sigmoid(self.beta_logit), torch.sigmoid(self.leak_logit)
+        e = torch.sigmoid(GAIN * F.linear(x, self.weight, self.bias))
+        beta, g = torch.sigmoid(BETA_GAIN * self.beta_logit), torch.sigmoid(self.leak_logit)
         h, states = torch.zeros(len(x), len(g)), []
         for t in range(x.shape[1]):
             h = (1 - g) * h + g * self.alpha * e[:, t] * torch.prod(1 - beta * h[:, None, :], -1)

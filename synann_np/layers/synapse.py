@@ -76,8 +76,8 @@ class SynapseGraph(Layer):
     R and c are clipped to ±√(largest float): for every finite β, and x and v in [0, 1], y and all gradients are finite.
 
     Arguments: parametrisation: "free", "logistic" (0 < β < 1) or "surprisal" (α > 0 too). train_alpha: False makes
-    alpha (or theta) a buffer, which stays as it is. beta_gain: k > 0, of what is trained in the place of β (see
-    synapse_parameters.py); β starts the same for all k.
+    alpha (or theta) a buffer, which stays as it is. beta_gain: k in 1e-6..1e6, which makes β
+    learn faster (synapse_parameters.py).
 
     Memory: arrays of N n m elements. Raises: ValueError, TypeError if x or dy is not (N, n), v not (N, m), or one of
     them is not of the weights' dtype.

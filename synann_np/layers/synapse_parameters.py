@@ -12,8 +12,9 @@ return c and c′.
 β = 1 / (1 + e^r), the logistic under another name. With γ = e^r a step of r scales γ, and β moves by β γ in size,
 that is β log(1/β): more than the β (1 − β) of the logistic where β is small, so weak inhibition does not get stuck.
 
-A gain k trains r' = r/k in the place of r: β = c(k r'), dr' = dβ k c′(k r'). Nothing else changes, but the steps of
-an optimiser such as Adam, which do not depend on the size of the gradient, move β k times as far.
+With a gain k, r' = r/k is trained instead: β = c(k r'), so dr' = dβ k c′(k r'), and β starts the same. It is a learning
+rate of β alone: a step of Adam, whose size does not depend on that of the gradient, moves r k times as far as
+without, a step of SGD k² times.
 
 At the start α = 1. Free β is U(±1/√m), as the listing has it, m = inhibitors. The others are positive: r is uniform
 between the values for β = b/e² and β = b = 1/√(m + 1), about the size of the free ones. All draw equally many random

@@ -17,21 +17,21 @@ LEAKING_RATES = 1 / 32, 0.9  # g at the start: the slowest and the fastest
 
 
 class SynapseRNN(Recurrent, Composed):
-    """h_t = (1 − g) h_t−1 + g S(e_t, h_t−1),    e_t = σ(k (W x_t + b)),    S_i(e, h) = α_i e_i ∏_j (1 − β_ij h_j)
+    """h_t = (1 − g) h_t−1 + g S(e_t, h_t−1),    e_t = σ(k u_t),    S_i(e, h) = α_i e_i ∏_j (1 − β_ij h_j)
 
-    The synapse graph as a recurrent cell: the input opens the excitatory channels e_t in (0, 1), the previous state,
-    h_t−1, acts on the inhibitory ones. W = weight (H, input_size) and b = bias (H,) start as those of Linear; alpha and
-    beta as those of SynapseGraph, with its parametrisations; H = hidden_size. With train_alpha=False, α = 1, and
-    0 < β < 1 every state is in [0, 1], a probability again.
+    with u_t = W x_t + b. The synapse graph as a recurrent cell: the input opens the excitatory channels e_t in (0, 1),
+    the previous state, h_t−1, acts on the inhibitory ones. W = weight (H, input_size) and b = bias (H,) start as those
+    of Linear; alpha and beta as those of SynapseGraph, with its parametrisations; H = hidden_size. With
+    train_alpha=False, α = 1, and 0 < β < 1 every state is in [0, 1], a probability again.
 
     g_i = σ(leak_logit_i) in (0, 1) is the leaking rate of unit i (Jaeger and others, 2007): without it, the past
     acts through inhibition only and is forgotten within a few steps; with g a unit remembers for about 1/g steps.
     leak_logit starts uniform between the values for g = 1/32 and g = 0.9. leak=False is the bare synapse, g = 1
     and no leak_logit.
 
-    gain, k, makes the channels open and close faster, and beta_gain is that of SynapseGraph. Both are 1 unless given.
-    With Adam, whose steps do not depend on the size of a gradient, they set how fast excitation and inhibition learn
-    compared to the layers behind: with both at 1, β hardly moves (docs/recurrent.md).
+    gain, k, and beta_gain, that of SynapseGraph, are in 1e-6..1e6. They set how fast excitation and inhibition learn,
+    compared to the other layers: with 1 and Adam at a usual rate, β hardly moves (docs/recurrent.md). k also scales
+    the excitation at the start, β starts the same.
 
     Backward, for t = T−1..0, with S_t = S(e_t, h_t−1):
 
@@ -40,7 +40,7 @@ class SynapseRNN(Recurrent, Composed):
         dg     = Σ_t,n dh_t (S_t − h_t−1)
         dh_t−1 = dy_t−1 + dh_t (1 − g) + dv_t           the last two are left out where the sequence is cut
 
-    and then, all steps at once, with u_t = W x_t + b,
+    and then, all steps at once,
 
         du_t = de_t k σ′(k u_t)     dW_ij = Σ_t,n du_tni x_tnj     db = Σ_t,n du_tn     dx_t = du_t W
         dleak_logit = dg g (1 − g)

@@ -10,8 +10,8 @@ from ..layers import RNN, BatchNorm1d, Flatten, Linear, LogSoftmax, Rows, Synaps
 from ..sequential import Sequential
 from .in_shape import number_of_classes, shape_of_example
 
-# Of SynaRNN. With Adam at one rate for all layers, its excitation learns 3 and its inhibition 100 times as fast as the
-# layers behind, found on held-out images (docs/recurrent.md).
+# Of SynaRNN: with Adam, its excitation learns 3 and its inhibition 100 times as fast as the other layers. Without, the
+# inhibition is not learned at all (docs/recurrent.md).
 GAIN, BETA_GAIN = 3.0, 100.0
 
 
