@@ -35,8 +35,8 @@ class ConvPoolReLU(Layer):
     a quarter of the multiplications of the plain layers, or less. Here the channels are innermost, (H, W, C), so that a
     row of a patch is one run of KW · C numbers. Both go image by image, so that everything stays in a cache.
 
-    x and dy may have any strides. dx is a view of (N, H, W, C), C padded. The
-    cache holds x itself, which must not change before backward.
+    x and dy may have any strides. dx is a view of (N, H, W, C), C padded. The cache holds x itself, which must not
+    change before backward. The loops are compiled for this layer, and for at most MOST_COMPILED sizes of images.
     """
 
     draws_masks = True
@@ -48,7 +48,7 @@ class ConvPoolReLU(Layer):
         self.in_c, self.sizes = (self._source(0, 0),), set()
 
     def forward(self, x, train=False, step=0, first_row=0):
-        F, C, KH, KW = self.params["weight"].shape
+        F, C, (KH, KW) = len(self.params["weight"]), self.conv.in_channels, self.conv.kernel_size
         self.conv.check_input(x, "N", C, "H", "W")
         N, _, H, W = x.shape
         if H <= KH or W <= KW:

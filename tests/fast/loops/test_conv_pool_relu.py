@@ -215,6 +215,11 @@ def test_what_the_loops_get_has_the_shape_and_dtype_that_they_take_for_granted()
         block.backward(y, cache)
     with pytest.raises(ValueError, match="expected an array of shape"):
         block.forward(x)
+    for other in (np.zeros((4, 2, 3, 3), "float32"), np.zeros((4, 3, 2, 3), "float32")):  # not what is compiled in
+        twin = conv_pool_relu(Conv2d(3, 4, 3, rng=rng))
+        twin.params["weight"] = other
+        with pytest.raises(ValueError, match="expected an array of shape"):
+            twin.forward(np.zeros((2, 3, 8, 8), "float32"))
     before = conv.params["bias"]
     conv.params["bias"] = before[:3]
     assert block.forward(x)[0].shape == (2, 3, 3, 3)  # a smaller layer, compiled anew
