@@ -1,7 +1,7 @@
 /* Convolution, dropout of channels, 2×2 pooling and relu as one, and its gradients. Formulas and letters:
 conv_pool_relu.py.
 
-x (N, C, H, W), dy (N, F, h, w) by their strides   weight (F, C, KH, KW)   mask (N, F)   y, won (N, F, h, w).
+x (N, C, H, W)   dy (N, F, h, w) by its strides   weight (F, C, KH, KW)   mask (N, F)   y, won (N, F, h, w).
 Compile with -DREAL=float or double, -DC=, -DKH= and -DKW=, and for one size of images, else 0, -DHEIGHT= and -DWIDTH=. */
 
 #include "vectors.h"
@@ -15,19 +15,12 @@ typedef integer integers __attribute__((vector_size(BYTES))); /* a comparison: �
 const int64_t filters_at_once = FILTERS;
 
 struct forward_job {
-    int64_t F, height, width, xn, xc, xh, xw;
+    int64_t F, height, width;
     int64_t band, space; /* pooling rows taken at a time; numbers in the memory of a thread */
     const REAL *x, *weight, *bias, *mask;
     REAL *y, *memory;
     uint8_t *won;
 };
-
-/* The even and the odd columns of a row of an image. */
-INLINE void split(const REAL *restrict x, int64_t step, int64_t W, REAL *restrict even, REAL *restrict odd)
-{
-    for (int64_t k = 0; k < W / 2; k++) even[k] = x[2 * k * step], odd[k] = x[(2 * k + 1) * step];
-    if (W % 2) even[W / 2] = x[(W - 1) * step];
-}
 
 /* z_ab = Σ_cij weight_cij patch_c,i+a,j+b for some filters and a vector of windows; `step` numbers from pixel to pixel */
 INLINE void convolve(const REAL *patch, int64_t step, const REAL *const weight[FILTERS], vec z[FILTERS][4])
@@ -67,13 +60,12 @@ void forward(const struct forward_job *job, int64_t n, int64_t seat)
     REAL *patches = halves + UP(C * H * 2 * half, LANES) + LANES;     /* (C, KH + 1, KW + 1, step) and a vector */
     REAL *best = patches + C * (KH + 1) * (KW + 1) * step + LANES;    /* (FILTERS, step): y, */
     integer *winners = (integer *)(best + FILTERS * step);            /* and who won */
-    for (int64_t c = 0; c < C; c++)
-        for (int64_t row = 0; row < H; row++) {
-            const REAL *x = j.x + n * j.xn + c * j.xc + row * j.xh;
-            REAL *even = halves + (c * H + row) * 2 * half;
-            if (j.xw == 1) split(x, 1, W, even, even + half);
-            else split(x, j.xw, W, even, even + half);
-        }
+    for (int64_t row = 0; row < C * H; row++) {
+        const REAL *restrict x = j.x + (n * C * H + row) * W;
+        REAL *restrict even = halves + row * 2 * half, *restrict odd = even + half;
+        for (int64_t k = 0; k < W / 2; k++) even[k] = x[2 * k], odd[k] = x[2 * k + 1];
+        if (W % 2) even[W / 2] = x[W - 1];
+    }
     for (int64_t top = 0; top < h; top += j.band) {
         const int64_t rows = LEAST(j.band, h - top), windows = rows * w;
         REAL *to = patches;
@@ -120,7 +112,7 @@ vector. */
 const int64_t channels = CP, row_of_filter = ROW;
 
 struct backward_job {
-    int64_t N, F, height, width, xn, xc, xh, xw, dn, df, dh, dw, chunks, space;
+    int64_t N, F, height, width, dn, df, dh, dw, chunks, space;
     const REAL *x, *dy, *mask, *weight; /* weight (F, KH, ROW) */
     const uint8_t *won;
     REAL *dweight, *dx, *memory;        /* dweight: of each chunk; dx (N, H, W, CP) or NULL; memory: of each thread */
@@ -155,10 +147,7 @@ void backward(const struct backward_job *job, int64_t chunk, int64_t seat)
     memset(x, 0, (dy - x) * sizeof(REAL));
     for (int64_t n = j.N * chunk / j.chunks; n < j.N * (chunk + 1) / j.chunks; n++) {
         for (int64_t c = 0; c < C; c++)
-            for (int64_t row = 0; row < H; row++) {
-                const REAL *from = j.x + n * j.xn + c * j.xc + row * j.xh;
-                for (int64_t k = 0; k < W; k++) x[(row * W + k) * CP + c] = from[k * j.xw];
-            }
+            for (int64_t k = 0; k < H * W; k++) x[k * CP + c] = j.x[(n * C + c) * H * W + k];
         if (j.dx) memset(dx, 0, pixels * sizeof(REAL));
         for (int64_t f = 0; f < j.F; f++) {
             const REAL scale = j.mask ? j.mask[n * j.F + f] : 1, *from = j.dy + n * j.dn + f * j.df;

@@ -35,8 +35,9 @@ class ConvPoolReLU(Layer):
     a quarter of the multiplications of the plain layers, or less. Here the channels are innermost, (H, W, C), so that a
     row of a patch is one run of KW · C numbers. Both go image by image, so that everything stays in a cache.
 
-    x and dy may have any strides. dx is a view of (N, H, W, C), C padded. The cache holds x itself, which must not
-    change before backward. The loops are compiled for this layer, and for at most MOST_COMPILED sizes of images.
+    x is copied unless it is contiguous; dy may have any strides. dx is a view of (N, H, W, C), C padded. The cache
+    holds x itself, which must not change before backward. The loops are compiled for this layer, and for at most
+    MOST_COMPILED sizes of images.
     """
 
     draws_masks = True
@@ -59,7 +60,7 @@ class ConvPoolReLU(Layer):
         won = np.empty(y.shape, np.uint8)
         if train and self.dropout is not None:
             mask = self.dropout.mask(y, step, first_row)
-        (x, *strides), kernel = strided(x), self._loops(x)
+        kernel, x = self._loops(x), contiguous(x, x.shape, x.dtype)
         h, w, patch, lanes = *y.shape[2:], C * (KH + 1) * (KW + 1), kernel.lanes
         band = max(1, min(h, BYTES_OF_PATCHES // (patch * w * x.itemsize)))
         windows = whole(band * w, lanes)
@@ -67,7 +68,7 @@ class ConvPoolReLU(Layer):
         space = whole(C * H * (W + W % 2), lanes) + buffers * windows + 2 * lanes
         memory = scratch(self.threads, whole(space, CACHE_LINE), dtype=x.dtype)
         memory[:] = 0  # all lanes are computed
-        job = (F, H, W, *strides, band, memory.shape[1])
+        job = (F, H, W, band, memory.shape[1])
         kernel.run("forward", self.threads, N, *job, x, weight, bias, mask, y, memory, won)
         return y, (x, mask, won)
 
@@ -76,7 +77,7 @@ class ConvPoolReLU(Layer):
         x, mask, won = cache
         (N, C, H, W), (_, F, h, w), (KH, KW) = x.shape, won.shape, self.conv.kernel_size
         self.check_gradient(dy, won.shape)
-        (dy, *dy_strides), strides, kernel = strided(dy), strided(x)[1:], self._loops(x)
+        (dy, *strides), kernel = strided(dy), self._loops(x)
         CP, lanes, shape = kernel.constant("channels"), kernel.lanes, (F, KH, kernel.constant("row_of_filter"))
         weight, dweight = np.zeros(shape, x.dtype), np.zeros((CHUNKS, *shape), x.dtype)
         in_rows = weight[..., : KW * CP].reshape(F, KH, KW, CP)
@@ -85,7 +86,7 @@ class ConvPoolReLU(Layer):
         dx, dbias = np.empty((N, H, W, CP), x.dtype) if self.input_gradient else None, np.zeros((CHUNKS, F))
         space = 2 * whole(H * W * CP, lanes) + whole(h * w, lanes) + 3 * lanes + 8 // x.itemsize * h * w
         memory = scratch(self.threads, whole(space, CACHE_LINE), dtype=x.dtype)
-        job = (N, F, H, W, *strides, *dy_strides, CHUNKS, memory.shape[1])
+        job = (N, F, H, W, *strides, CHUNKS, memory.shape[1])
         kernel.run("backward", self.threads, CHUNKS, *job, x, dy, mask, weight, won, dweight, dx, memory, dbias)
         dweight = dweight.sum(axis=0)[..., : KW * CP].reshape(F, KH, KW, CP)[..., :C].transpose(0, 3, 1, 2)
         grads = {"weight": np.ascontiguousarray(dweight)}

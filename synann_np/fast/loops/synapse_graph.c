@@ -58,41 +58,38 @@ void forward(const struct forward_job *job, int64_t part, int64_t seat)
 }
 
 struct rows_job {
-    int64_t N, n, row;
+    int64_t N, n, size;
     const REAL *dy, *x, *alpha, *R, *zeros;
-    REAL *dx, *dalpha, *t; /* t: N rows, `row` numbers apart, a multiple of LANES */
-    double *scale;         /* of t: 2^k, so that its quotients do not underflow */
+    REAL *dx, *dalpha, *t; /* t (n / UNITS, N, UNITS), 0 behind the last unit, in the order in which backward reads it */
+    double *found; /* the scale of t, 2^k, so that its quotients do not underflow; 1 if a factor is 0, else 0 */
 };
 
 /* dx, dalpha and t = dy α x R / scale, of which elements below 1e-20 count as 0: sums of subnormal numbers take long. */
 void rows(const struct rows_job *job, int64_t part, int64_t seat)
 {
     const struct rows_job j = *job;
-    REAL most[LANES] = {0};
-    for (int64_t r = 0; r < j.N; r++) {
-        REAL *t = j.t + r * j.row;
-        APART for (int64_t i = 0; i < j.n; i++) {
-            int64_t at = r * j.n + i;
-            REAL dyR = j.dy[at] * j.R[at], dyP = j.zeros[at] > 0 ? 0 : dyR;
+    REAL most = 0;
+    int zeros = 0;
+    for (int64_t r = 0; r < j.N; r++)
+        for (int64_t i = 0; i < j.n; i++) {
+            const int64_t at = r * j.n + i;
+            const REAL dyR = j.dy[at] * j.R[at], dyP = j.zeros[at] > 0 ? 0 : dyR, t = dyR * j.alpha[i] * j.x[at];
             j.dx[at] = dyP * j.alpha[i];
             j.dalpha[i] += dyP * j.x[at];
-            t[i] = dyR * j.alpha[i] * j.x[at];
+            j.t[(i / UNITS * j.N + r) * UNITS + i % UNITS] = t;
+            most = MOST(fabs(t), most), zeros |= j.zeros[at] > 0;
         }
-        memset(t + j.n, 0, (j.row - j.n) * sizeof(REAL));
-        for (int64_t i = 0; i < j.row; i += LANES)
-            for (int l = 0; l < LANES; l++) most[l] = fabs(t[i + l]) > most[l] ? fabs(t[i + l]) : most[l];
-    }
-    for (int l = 1; l < LANES; l++) most[0] = most[l] > most[0] ? most[l] : most[0];
-    REAL scale = *j.scale = most[0] > 0 && most[0] < (REAL)INFINITY ? exp2(floor(log2(most[0]))) : 1;
-    for (int64_t at = 0; at < j.N * j.row; at++) { /* a product by 1 / scale might overflow */
+    const REAL scale = j.found[0] = most > 0 && most < (REAL)INFINITY ? exp2(floor(log2(most))) : 1;
+    j.found[1] = zeros;
+    for (int64_t at = 0; at < j.size; at++) { /* a product by 1 / scale might overflow */
         REAL a = j.t[at] / scale;
         j.t[at] = (a < (REAL)1e-20) & (a > (REAL)-1e-20) ? 0 : a;
     }
 }
 
 struct backward_job {
-    int64_t N, n, m, row, way; /* way: 2 or 3 terms of 1/q; 0: all factors are far from 0; −1: they may be anything */
-    double most, scale;
+    int64_t N, n, m;
+    double most, scale, zero; /* zero: whether a factor is 0 */
     const REAL *v, *beta, *t, *zeros;
     vec *memory;           /* of each thread 2 × N */
     REAL *dv, *dbeta;
@@ -107,7 +104,7 @@ static void careful_quotients(const struct backward_job *job, int64_t first, con
         double d[LANES] = {0};
         for (int64_t r = 0; r < job->N; r++)
             for (int l = 0; l < LANES; l++) {
-                double b = beta[i][l], x = v[r][l], q = 1 - b * x, t = job->t[r * job->row + first + i];
+                double b = beta[i][l], x = v[r][l], q = 1 - b * x, t = job->t[(first / UNITS * job->N + r) * UNITS + i];
                 double zeros = job->zeros[r * job->n + first + i] - (q == 0), c = zeros ? 0 : q == 0 ? t : t / q;
                 c = c > most ? most : c < -most ? -most : c;
                 double s = c * b;
@@ -118,24 +115,40 @@ static void careful_quotients(const struct backward_job *job, int64_t first, con
     }
 }
 
+/* How to compute 1/q in some columns: SERIES, right to 4e-6, if all |β v| ≤ 2⁻⁹; DIVISIONS if all factors are far from 0. */
+static enum inverse inverse_of(int64_t N, int64_t n, int64_t m, const vec *v, const REAL *beta, int64_t columns)
+{
+    REAL v_most[LANES] = {0}, v_least[LANES] = {0}, most[LANES] = {0}, least[LANES] = {0}, high = 0, low = 0; /* of β v */
+    for (int64_t r = 0; r < N; r++)
+        for (int l = 0; l < LANES; l++) v_most[l] = MOST(v[r][l], v_most[l]), v_least[l] = LEAST(v[r][l], v_least[l]);
+    for (int64_t i = 0; i < n; i++, beta += m)
+        for (int l = 0; l < columns; l++) most[l] = MOST(beta[l], most[l]), least[l] = LEAST(beta[l], least[l]);
+    for (int l = 0; l < columns; l++) {
+        high = MOST(high, MOST(most[l] * v_most[l], least[l] * v_least[l]));
+        low = LEAST(low, LEAST(most[l] * v_least[l], least[l] * v_most[l]));
+    }
+    if (sizeof(REAL) == 4 && MOST(high, -low) <= 0x1p-9) return SERIES;
+    return high <= 1 - 0x1p-20 && low >= -0x1p20 ? DIVISIONS : CAREFULLY;
+}
+
 /* LANES columns. */
 void backward(const struct backward_job *job, int64_t part, int64_t seat)
 {
-    int64_t N = job->N, n = job->n, m = job->m, j = part * LANES, columns = LEAST(LANES, m - j);
+    const int64_t N = job->N, n = job->n, m = job->m, j = part * LANES;
+    const REAL back = -job->scale;
     vec *v = job->memory + seat * 2 * N, *sum = v + N;
     memset(v, 0, 2 * N * sizeof(vec));
-    for (int64_t r = 0; r < N; r++) memcpy(v + r, job->v + r * m + j, columns * sizeof(REAL));
+    for (int64_t r = 0; r < N; r++) copy(v + r, job->v + r * m + j, m - j);
+    const enum inverse inverse = job->zero ? CAREFULLY : inverse_of(N, n, m, v, job->beta + j, LEAST(LANES, m - j));
     for (int64_t i = 0; i < n; i += UNITS) {
         vec beta[UNITS] = {0}, dbeta[UNITS];
-        const REAL *t = job->t + i;
-        for (int64_t k = 0; k < LEAST(UNITS, n - i); k++) memcpy(beta + k, job->beta + (i + k) * m + j, columns * sizeof(REAL));
-        if (job->way == 2) quotients(2, N, v, beta, t, job->row, sum, dbeta);
-        else if (job->way == 3) quotients(3, N, v, beta, t, job->row, sum, dbeta);
-        else if (job->way == 0) quotients(0, N, v, beta, t, job->row, sum, dbeta);
+        const REAL *t = job->t + i * N;
+        for (int64_t k = 0; k < LEAST(UNITS, n - i); k++) copy(beta + k, job->beta + (i + k) * m + j, m - j);
+        if (inverse == SERIES) quotients(SERIES, N, v, beta, t, UNITS, sum, dbeta);
+        else if (inverse == DIVISIONS) quotients(DIVISIONS, N, v, beta, t, UNITS, sum, dbeta);
         else careful_quotients(job, i, (void *)v, (void *)beta, (void *)sum, (void *)dbeta);
         for (int64_t k = 0; k < LEAST(UNITS, n - i); k++)
-            for (int64_t l = 0; l < columns; l++) job->dbeta[(i + k) * m + j + l] = -job->scale * dbeta[k][l];
+            dbeta[k] *= back, copy(job->dbeta + (i + k) * m + j, dbeta + k, m - j);
     }
-    for (int64_t r = 0; r < N; r++)
-        for (int64_t l = 0; l < columns; l++) job->dv[r * m + j + l] = -job->scale * sum[r][l];
+    for (int64_t r = 0; r < N; r++) sum[r] *= back, copy(job->dv + r * m + j, sum + r, m - j);
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...layers import SynapseGraph
-from .arrays import CACHE_LINE, REAL, contiguous, loops, scratch
+from .arrays import REAL, contiguous, loops, scratch
 
 SOURCE = Path(__file__).with_suffix(".c")
 GROUP, COLUMNS = 4, 64  # of the loops: rows (forward) and units (backward), and columns, that they take at a time
@@ -68,32 +68,21 @@ def synapse_graph_backward(dy, cache, threads):
                   t_ni                                if q_nij is the only factor that is 0
                   0                                   otherwise
 
-    Where all 2⁻²⁰ ≤ q ≤ 2²⁰, one division serves four factors (synapse_factors.h), and in float32 with all |β v| ≤ 2⁻⁶,
-    1/q is two or three terms of 1 + β v + (β v)² + ...; elsewhere each factor has its own division, in float64. c is
-    clipped as in the layer. Elements of t below 1e-20 of its largest count as 0.
+    The loops decide for a few columns j at a time how they divide. In float32 with all |β v| ≤ 2⁻⁹, 1/q is 1 + β v.
+    Where all 2⁻²⁰ ≤ q ≤ 2²⁰, one division serves four factors (synapse_factors.h). Elsewhere each factor has its own
+    division, in float64, and c is clipped as in the layer. Elements of t below 1e-20 of its largest count as 0.
     """
     x, v, alpha, beta, R, zeros = cache
     (N, n), m = x.shape, v.shape[1]
     dy, zeros = (contiguous(a, x.shape, x.dtype) for a in (dy, zeros))
-    kernel, lanes = loops(x.dtype, SOURCE), CACHE_LINE // x.itemsize
+    kernel, found = loops(x.dtype, SOURCE), np.empty(2)
     dx, dv, dalpha, dbeta = np.empty_like(x), np.empty_like(v), np.zeros_like(alpha), np.empty_like(beta)
-    row, scale = n + -n % lanes + lanes, np.empty(1)  # rows not all in one set of a cache
-    t = scratch(N, row, dtype=x.dtype)
-    kernel.run("rows", 1, 1, N, n, row, dy, x, alpha, R, zeros, dx, dalpha, t, scale)
+    t = np.zeros((n + -n % GROUP, N), x.dtype)
+    kernel.run("rows", 1, 1, N, n, t.size, dy, x, alpha, R, zeros, dx, dalpha, t, found)
     memory = scratch(threads, 2 * N, kernel.lanes, dtype=x.dtype)
-    job = (N, n, m, row, _way(v, beta), MOST[x.dtype.name], scale.item(), v, beta, t, zeros, memory, dv, dbeta)
+    job = (N, n, m, MOST[x.dtype.name], *found.tolist(), v, beta, t, zeros, memory, dv, dbeta)
     kernel.run("backward", threads, -(-m // kernel.lanes), *job)
     return dx, dv, dalpha, dbeta
-
-
-def _way(v, beta):
-    """How the loops compute 1 / q: see backward_job in synapse_graph.c."""
-    z = largest(v) * largest(beta)
-    if z <= (2.0**-6 if v.dtype == np.float32 else 0):
-        return 2 if z <= 2.0**-9 else 3  # right to 4e-6
-    most = v.max(axis=0).astype("float64")
-    z = beta.max(axis=0) * most, beta.min(axis=0) * most  # of all rows, as v ≥ 0
-    return 0 if v.min() >= 0 and z[0].max() <= 1 - 2.0**-20 and z[1].min() >= -(2.0**20) else -1
 
 
 def largest(a):

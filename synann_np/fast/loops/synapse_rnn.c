@@ -83,15 +83,11 @@ void backward(const struct backward_job *job, int64_t chunk, int64_t seat)
         }
         for (int64_t j = 0; t && j < H; j += LANES) {
             memset(v, 0, 2 * count * sizeof(vec));
-            for (int64_t r = 0; r < count; r++) {
-                const REAL *h = job->h + ((first + r) * T + t - 1) * H + j;
-                if (j + LANES <= H) v[r] = *(const vec *)h;
-                else memcpy(v + r, h, (H - j) * sizeof(REAL));
-            }
+            for (int64_t r = 0; r < count; r++) copy(v + r, job->h + ((first + r) * T + t - 1) * H + j, H - j);
             for (int64_t i = 0; i < H; i += UNITS) {
                 vec beta[UNITS], sum[UNITS];
                 UNROLL for (int k = 0; k < UNITS; k++) beta[k] = *(const vec *)(job->beta + (i + k) * H_up + j);
-                quotients(0, count, v, beta, product + i, H_up, dv, sum);
+                quotients(DIVISIONS, count, v, beta, product + i, H_up, dv, sum);
                 UNROLL for (int k = 0; k < UNITS; k++) *(vec *)(dbeta + (i + k) * H_up + j) -= sum[k];
             }
             for (int64_t r = 0; r < count && !cut; r++) *(vec *)(dh_next + r * H_up + j) -= dv[r];

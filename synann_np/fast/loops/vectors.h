@@ -25,9 +25,17 @@ typedef REAL vec __attribute__((vector_size(BYTES), aligned(sizeof(REAL)), may_a
 
 #define LANES ((int)(BYTES / sizeof(REAL)))
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
+#define MOST(a, b) ((a) > (b) ? (a) : (b))
 #define UP(n, step) (((n) + (step) - 1) / (step) * (step)) /* n rounded up to whole steps */
 #define INLINE static inline __attribute__((always_inline))
 #define APART _Pragma("GCC ivdep") /* the arrays of the loop do not overlap */
 #define UNROLL _Pragma("GCC unroll 32") /* so that what the loop indexes lies in registers */
 
 const int64_t lanes = LANES;
+
+/* A vector, or its first numbers where fewer are left. */
+INLINE void copy(void *to, const void *from, int64_t left)
+{
+    if (left >= LANES) memcpy(to, from, sizeof(vec));
+    else memcpy(to, from, left * sizeof(REAL));
+}

@@ -47,19 +47,30 @@ def outside(rng, N, n, m):
 
 
 def nearly_zero(rng, N, n, m):
-    return np.full((N, m), 1.0), np.where(rng.random((n, m)) < 0.1, 1 - 2.0**-23, 0.1)
+    """q = 2⁻²³ here and there, and 2⁻⁴⁶ in one column: in float32 the product of four of these is 0."""
+    v, beta = np.full((N, m), 1.0), np.where(rng.random((n, m)) < 0.1, 1 - 2.0**-23, 0.1)
+    v[:, 0], beta[:, 0] = 1 - 2.0**-23, 1 + 2.0**-23
+    return v, beta
+
+
+def huge_factors(rng, N, n, m):
+    """q = 2³⁶ in one column: in float32 the product of four of these overflows."""
+    v, beta = rng.random((N, m)), rng.uniform(-1, 1, (n, m))
+    v[:, 0], beta[:, 0] = 1, -(2.0**36)
+    return v, beta
 
 
 def small_products(rng, N, n, m):
     return rng.uniform(0.5, 1, (N, m)), rng.uniform(-0.2, 1, (n, m)) / max(m, 512)
 
 
-def fairly_small_products(rng, N, n, m):
-    return rng.uniform(0.5, 1, (N, m)) * (np.arange(m) < 5), rng.uniform(-0.2, 1, (n, m)) / 64
+def columns_of_all_sizes(rng, N, n, m):
+    """β v at most 1e-4, 1e-2, 0.9 and 3 in turn, eight columns each: the loops divide differently in each of them."""
+    return rng.random((N, m)), rng.uniform(-1, 1, (n, m)) * np.resize(np.repeat([1e-4, 1e-2, 0.9, 3], 8), m)
 
 
 WORLDS = [
-    fairly_small_products,
+    columns_of_all_sizes,
     small_products,
     as_initial,
     softmax_rows,
@@ -69,6 +80,7 @@ WORLDS = [
     one_factor_zero,
     outside,
     nearly_zero,
+    huge_factors,
 ]
 every_world = pytest.mark.parametrize("world", WORLDS)
 
