@@ -47,8 +47,7 @@ def normalise(images: Array, dtype: DTypeLike = "float32", mean: Array = MEAN, s
         images (N, H, W) or (N, C, H, W): uint8, on either backend.
 
     Returns:
-        (N, C, H, W) of `dtype` on the same backend, C = 1 for (N, H, W), with the batch innermost in memory: transposed
-        to (C, H, W, N) it is C-contiguous, so that the inner loops of the layers are long.
+        (N, C, H, W) of `dtype` on the same backend, C-contiguous, C = 1 for (N, H, W).
 
     Raises:
         ValueError: not uint8 (pixels that are normalised already, say), or of other dimensions.
@@ -65,18 +64,17 @@ def to_input(x: Array, dtype: DTypeLike = "float32", mean: Array = MEAN, std: Ar
 
     Arguments: x (N, ...): uint8 images (N, H, W) become (N, 1, H, W). mean, std: of bytes only.
 
-    Returns: (N, ...) of `dtype`, on the same backend; with more than two axes the batch is innermost in memory.
+    Returns: (N, ...) of `dtype`, on the same backend, C-contiguous.
     """
     pixels = x.dtype == "uint8"
     if pixels and x.ndim == 3:
         x = x[:, None]
-    inner = (*range(1, x.ndim), 0) if x.ndim > 2 else tuple(range(x.ndim))
-    x = x.transpose(inner).astype(dtype, order="C")
+    x = x.astype(dtype, order="C")
     if pixels:
         x /= 255.0  # in place throughout: whatever mean and std are, the dtype stays
         x -= mean
         x /= std
-    return x.transpose(x.ndim - 1, *range(x.ndim - 1)) if x.ndim > 2 else x
+    return x
 
 
 def batches(
