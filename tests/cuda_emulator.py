@@ -6,9 +6,11 @@ whatever depends on warps running truly side by side.
 """
 
 import ctypes
+import fcntl
+import hashlib
+import os
 import shutil
 import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -39,15 +41,22 @@ def require():
 @cache
 def compiled(text, entries, warnings):
     """The library made of this CUDA text. warnings: of the compiler, as errors."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kernels.cpp"
-        path.write_text("\n".join([f'#include "{HEADER}"', text, "#line 1", *(f"ENTRY({name})" for name in entries)]))
-        library = Path(folder) / "kernels.so"
-        done = subprocess.run(
-            [COMPILER, *FLAGS, *warnings, "-o", str(library), str(path)], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return ctypes.CDLL(str(library))
+    lines = [f'#include "{HEADER}"', text, "#line 1", *(f"ENTRY({name})" for name in entries)]
+    command = [COMPILER, *FLAGS, *warnings]
+    digest = hashlib.sha256(repr((lines, command)).encode() + HEADER.read_bytes()).hexdigest()
+    folder = Path(os.environ["SYNANN_CACHE"], "emulated")  # of this run of pytest, shared by its workers
+    folder.mkdir(parents=True, exist_ok=True)
+    library = folder / f"{digest}.so"
+    with open(folder / f"{digest}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            path = library.with_suffix(".cpp")
+            path.write_text("\n".join(lines))
+            made = library.with_suffix(".made")
+            done = subprocess.run([*command, "-o", made, path], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            made.rename(library)
+    return ctypes.CDLL(str(library))
 
 
 class EmulatorLauncher(Launcher):

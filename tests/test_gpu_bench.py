@@ -22,14 +22,16 @@ DEVICE = {"device": "Fake", "compute_capability": 9.0, "multiprocessors": 132, "
 
 @pytest.fixture
 def bench(monkeypatch):
-    """The modules of the benchmark, with 60 images, and steps by the dozen."""
+    """The modules of the benchmark, with 60 images and few steps."""
     monkeypatch.syspath_prepend(str(SCRIPTS))
     from benchmarks import gpu_bench, gpu_cases, gpu_command, gpu_peers, gpu_report, gpu_worker
 
     rng = np.random.default_rng(0)
     sets = [(rng.integers(0, 256, (n, 28, 28), dtype="uint8"), rng.integers(0, 10, n, dtype="uint8")) for n in (60, 20)]
     monkeypatch.setattr(gpu_peers, "load_mnist", lambda: (*sets[0], *sets[1]))
-    monkeypatch.setattr(gpu_peers, "STEPS", 4)
+    monkeypatch.setattr(gpu_peers, "STEPS", 2)
+    # A collection goes through all objects of this process, PyTorch's too: a tenth of a second after every answer.
+    monkeypatch.setattr(gpu_worker, "gc", SimpleNamespace(collect=lambda: None))
     monkeypatch.setattr(gpu_bench, "SEED_RECIPE", gpu_cases.SEED_RECIPE | {"batch_size": 20})
     modules = (gpu_bench, gpu_cases, gpu_command, gpu_peers, gpu_report, gpu_worker)
     return SimpleNamespace(**{module.__name__.removeprefix("benchmarks.gpu_"): module for module in modules})
@@ -41,9 +43,7 @@ def torch_peers(bench, monkeypatch):
     from benchmarks import gpu_torch_peers
 
     monkeypatch.setattr(gpu_torch_peers, "load_mnist", bench.peers.load_mnist)
-    monkeypatch.setattr(gpu_torch_peers, "STEPS", 4)
-    # Each of the many collections would go through all of PyTorch's objects: a tenth of a second, and no test of ours.
-    monkeypatch.setattr(bench.worker, "gc", SimpleNamespace(collect=lambda: None))
+    monkeypatch.setattr(gpu_torch_peers, "STEPS", 2)
 
     class WithoutGraphs(gpu_torch_peers.GpuTorchPeer):
         """What stands for a graph makes the step again."""
@@ -198,8 +198,9 @@ def test_a_device_that_cannot_be_asked_costs_only_what_follows_from_it(bench, ou
     assert "not measured | " in text.rpartition("n = 30")[2]
 
 
-def test_memory_is_handed_back_after_every_answer_also_after_an_error(bench):
+def test_memory_is_handed_back_after_every_answer_also_after_an_error(bench, monkeypatch):
     """What a peer keeps in its pool would be missing to the others."""
+    monkeypatch.setattr(bench.worker, "gc", gc)
     held = []
 
     class Peer:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from comparison.tally import RefusedByDesign, Tally, assert_close
-from comparison.torch_tables import torch_table
+from comparison.torch_tables import quick_samples, torch_table
 from synann_np import layers
 from synann_np.losses import cross_entropy, mse_loss, nll_loss
 from synann_np.optim import SGD, Adam, AdamW
@@ -254,7 +254,7 @@ def compare_optimizer(kind, options):
 
 
 def test_sample_inputs_and_optimisers_of_pytorch_agree():
-    with warnings.catch_warnings(), np.errstate(under="ignore"):
+    with warnings.catch_warnings(), np.errstate(under="ignore"), quick_samples():
         warnings.simplefilter("ignore")  # PyTorch's own
         tally = Tally()
         for op in torch_table("common_methods_invocations", "op_db"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from layers.standard import LayerTests
+from layers.standard import LayerTests, in_both_modes
 from synann_np.layers import Rows
 
 CASES = {
@@ -18,6 +18,7 @@ class TestRows(LayerTests):
         N, _, H, W = x.shape
         return np.array([[[x[n, 0, t, j] for j in range(W)] for t in range(H)] for n in range(N)])
 
+    @in_both_modes
     def test_float32_stays_float32(self, case, train):
         x = np.ones(case[1], "float32")
         y, cache = Rows().forward(x, train)

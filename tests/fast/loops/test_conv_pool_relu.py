@@ -30,6 +30,9 @@ def plain(conv, dropout=None):
     return [layer for layer in (conv, dropout, MaxPool2d(2), ReLU()) if layer is not None]
 
 
+# Every size of image and kernel is compiled for itself, half a second each: where it does not matter, one of these.
+SIZE, ODD_SIZE = (7, 8), (9, 8)
+
 IN_FLOAT64 = ("as conv2", "even kernel", "wide kernel, odd image, unseen on both sides")  # and all that compare() does
 
 
@@ -59,34 +62,33 @@ def test_it_equals_the_plain_layers(name, background, dropped, dtype):
 
 
 def test_ties_between_exact_equals_go_to_the_first_in_row_major_order():
-    conv = Conv2d(1, 1, 1, rng=np.random.default_rng(0), dtype="float64")
+    conv = Conv2d(1, 1, 1, rng=np.random.default_rng(0))
     conv.params["weight"][...], conv.params["bias"][...] = 1.0, 0.0
     windows = {(5, 5, 5, 5): 0, (1, 5, 5, 5): 1, (1, 2, 5, 5): 2, (1, 2, 4, 5): 3, (5, 2, 5, 1): 0, (2, 5, 1, 5): 1}
     for pixels, winner in windows.items():
-        x = np.array(pixels, "float64").reshape(1, 1, 2, 2)
-        dx = run([conv_pool_relu(conv)], x, np.ones((1, 1, 1, 1)))["dx"]
+        x = np.array(pixels, "float32").reshape(1, 1, 2, 2)
+        dx = run([conv_pool_relu(conv)], x, np.ones((1, 1, 1, 1), "float32"))["dx"]
         assert dx.reshape(-1).tolist() == [float(k == winner) for k in range(4)], pixels
 
 
 def test_where_relu_is_exactly_zero_there_is_no_gradient():
-    conv, x = Conv2d(2, 3, 3, rng=np.random.default_rng(0)), np.zeros((2, 2, 6, 6), "float32")
+    conv, x = Conv2d(2, 3, 3, rng=np.random.default_rng(0)), np.zeros((2, 2, *SIZE), "float32")
     conv.params["bias"][...] = 0
     assert not any(a.any() for a in run([conv_pool_relu(conv)], x, np.ones_like).values())
 
 
 def test_the_input_gradient_can_be_left_out():
-    conv, x = Conv2d(2, 3, 3, rng=np.random.default_rng(1)), np.ones((4, 2, 8, 8), "float32")
+    conv, x = Conv2d(2, 3, 3, rng=np.random.default_rng(1)), np.ones((4, 2, *SIZE), "float32")
     results = run([conv_pool_relu(conv, input_gradient=False)], x, np.ones_like)
     assert results["dx"] is None
     assert results.keys() == {"y", "dx", "weight", "bias"}
 
 
-def work(seed, N=5, side=11):
+def work(seed, N=5):
     """A convolution, the same for all seeds, and x and dy."""
     rng = np.random.default_rng(seed)
     conv = Conv2d(3, 4, 3, rng=np.random.default_rng(0), dtype="float64")
-    x = rng.standard_normal((N, 3, side, side))
-    return conv, x, rng.standard_normal((N, 4, (side - 2) // 2, (side - 2) // 2))
+    return conv, rng.standard_normal((N, 3, *SIZE)), rng.standard_normal((N, 4, 2, 3))
 
 
 def test_calls_may_be_interleaved_and_backward_repeated():
@@ -145,20 +147,20 @@ def compare(N, C, side, filters, kernel, dtype="float64"):
 @pytest.mark.parametrize("filters", range(1, 8))
 def test_any_number_of_filters(filters):
     """They are taken several at a time, and what is left over in a block of its own."""
-    compare(3, 2, (8, 8), filters, 3)
+    compare(3, 2, SIZE, filters, 3)
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 5, 8, 9, 16, 17, 33])
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 8, 9, 17, 33])
 def test_any_number_of_channels(channels):
     """They are padded to a power of two, or to whole vectors."""
-    compare(2, channels, (7, 6), 3, 3)
+    compare(2, channels, SIZE, 3, 3)
 
 
 def test_rows_of_patches_longer_than_all_registers():
     compare(2, 100, (6, 7), 2, 5)
 
 
-@pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5, 7, 9, 10, (3, 1), (1, 9)])
+@pytest.mark.parametrize("kernel", [1, 2, 4, 5, 7, 10, (3, 1), (1, 9)])
 def test_any_kernel(kernel):
     """Rows of a patch that are shorter and longer than a vector, and more of them than there are registers."""
     compare(2, 3, (12, 11), 4, kernel)
@@ -167,19 +169,19 @@ def test_any_kernel(kernel):
 @pytest.mark.parametrize("N", [1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31, 33])
 def test_any_number_of_images(N):
     """They are taken a vector at a time, and in eight chunks."""
-    compare(N, 2, (7, 8), 3, 3)
-    compare(N, 2, (7, 8), 3, 3, "float32")
+    compare(N, 2, SIZE, 3, 3)
+    compare(N, 2, SIZE, 3, 3, "float32")
 
 
 def test_all_filters_may_be_dropped():
-    conv, x = Conv2d(2, 4, 3, rng=np.random.default_rng(0), dtype="float64"), np.ones((3, 2, 8, 8))
+    conv, x = Conv2d(2, 4, 3, rng=np.random.default_rng(0), dtype="float64"), np.ones((3, 2, *SIZE))
     assert not any(a.any() for a in run([conv_pool_relu(conv, Dropout2d(1.0, seed=0))], x, np.ones_like, True).values())
 
 
 def test_arrays_may_lie_in_memory_in_any_way():
     rng = np.random.default_rng(5)
-    conv, x = Conv2d(3, 4, 3, rng=rng), rng.standard_normal((5, 3, 10, 9)).astype("float32")
-    dy = rng.standard_normal((5, 4, 4, 3)).astype("float32")
+    conv, x = Conv2d(3, 4, 3, rng=rng), rng.standard_normal((5, 3, *ODD_SIZE)).astype("float32")
+    dy = rng.standard_normal((5, 4, 3, 3)).astype("float32")
     block = conv_pool_relu(conv)
     y, cache = block.forward(x)
     dx, grads = block.backward(dy, cache)
@@ -201,7 +203,7 @@ def test_arrays_may_lie_in_memory_in_any_way():
 
 def test_what_the_loops_get_has_the_shape_and_dtype_that_they_take_for_granted():
     rng = np.random.default_rng(5)
-    conv, x = Conv2d(3, 4, 3, rng=rng), rng.standard_normal((2, 3, 8, 8)).astype("float32")
+    conv, x = Conv2d(3, 4, 3, rng=rng), rng.standard_normal((2, 3, *ODD_SIZE)).astype("float32")
     block = conv_pool_relu(conv)
     expected = run([block], x, np.ones_like)
     y, cache = block.forward(x)
@@ -219,7 +221,7 @@ def test_what_the_loops_get_has_the_shape_and_dtype_that_they_take_for_granted()
         twin = conv_pool_relu(Conv2d(3, 4, 3, rng=rng))
         twin.params["weight"] = other
         with pytest.raises(ValueError, match="expected an array of shape"):
-            twin.forward(np.zeros((2, 3, 8, 8), "float32"))
+            twin.forward(np.zeros((2, 3, *ODD_SIZE), "float32"))
     before = conv.params["bias"]
     conv.params["bias"] = before[:3]
     assert block.forward(x)[0].shape == (2, 3, 3, 3)  # a smaller layer, compiled anew
