@@ -126,6 +126,8 @@ class Sequential:
         for (name, layer), cache in zip(reversed(self.layers.items()), reversed(caches), strict=True):
             dy, layer_grads = layer.backward(dy, cache)
             grads |= {f"{name}.{key}": g for key, g in layer_grads.items()}
+            if dy is None:  # nobody asked for the gradient of the input, and no layer before this one has parameters
+                break
         return dy, grads
 
     def summary(self, in_shape: tuple[int, ...]) -> Summary:

@@ -1,5 +1,6 @@
 """From a Sequential to a faster one with the same parameters, and the report on what was replaced."""
 
+import copy
 import math
 import os
 
@@ -54,11 +55,15 @@ def compile(model, threads=None, input_gradient=True):
     names, found = list(model.layers), []
     while names:
         chain = [model.layers[name] for name in names[:4]]
-        count, twin = _twin(chain, threads, input_gradient or bool(found))
+        wants_dx = input_gradient or any(layer.params for _, layer in found)
+        count, twin = _twin(chain, threads, wants_dx)
         if any(loops(twin.dtype or "float32", *source) is None for source in getattr(twin, "in_c", ())):
             count, twin = 1, chain[0]  # what cannot be compiled: library() has warned
         if twin is not chain[0]:
             twin.replaces = names[:count]
+        elif not wants_dx and type(twin) in (layers.Linear, layers.RNN):
+            twin = copy.copy(twin)  # the same arrays
+            twin.input_gradient = False
         found.append((names[0], twin))
         names = names[count:]
     return Compiled(found, model, (compile, wanted, input_gradient))
@@ -84,7 +89,7 @@ def _twin(chain, threads, wants_dx):
     if kinds[0] in (layers.Synapse, layers.SynapseGraph, layers.SynapseTensor) or getattr(first, "sharded", False):
         return 1, with_fast_graph(first, threads)
     if kinds[0] is layers.SynapseRNN:
-        return 1, FastSynapseRNN(first, threads)
+        return 1, FastSynapseRNN(first, threads, wants_dx)
     return 1, first
 
 

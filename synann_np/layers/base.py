@@ -20,6 +20,7 @@ class Layer:
         config: dict of the constructor's own arguments, as plain Python values: for repr, and to make the layer again.
         draws_masks: True if forward also takes `step`, which selects a random mask.
         mixes_rows: True if a row of y depends on the other rows of the batch, at least in training.
+        input_gradient: False if nobody needs dx, which backward may then return as None (fast.compile).
 
     Methods of every layer:
         y, cache = forward(x, train=False)      x is never modified
@@ -29,6 +30,7 @@ class Layer:
 
     draws_masks = False
     mixes_rows = False
+    input_gradient = True
 
     def __init__(self, dtype: DTypeLike | None = None, backend: BackendLike = "numpy", **config: Any) -> None:
         """config: the constructor's own arguments. dtype: of the weights, None for a layer without any."""

@@ -54,5 +54,7 @@ class Linear(Layer):
         grads = {"weight": product(dy.T, x)}  # (F, C)
         if "bias" in self.params:
             grads["bias"] = dy.sum(axis=0)
+        if not self.input_gradient:
+            return None, grads
         dx = product(dy, self.params["weight"])  # (N, C)
         return dx.reshape(x_shape), grads

@@ -77,4 +77,6 @@ class RNN(Recurrent):
             "bias_ih_l0": db,
             "bias_hh_l0": db.copy(),
         }
+        if not self.input_gradient:
+            return None, grads
         return self.product_of_steps(da, self.params["weight_ih_l0"]).swapaxes(0, 1), grads

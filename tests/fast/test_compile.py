@@ -173,6 +173,29 @@ def test_parameters_are_shared_and_gradients_have_their_names():
     assert grads.keys() == model.params.keys()
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_without_the_input_gradient_the_others_are_the_same(name):
+    """In mlp and tanh_rnn the first layer with parameters is plain; flatten and rows, which have no parameters, are left out."""
+    (x, _), found = batch(8), []
+    for input_gradient in (True, False):
+        compiled = compile(MODELS[name](), threads=1, input_gradient=input_gradient)
+        y, caches = compiled.forward(x, train=True)
+        found.append(compiled.backward(np.random.default_rng(3).standard_normal(y.shape, "float32"), caches))
+    (dx, expected), (none, grads) = found
+    assert dx.shape == x.shape
+    assert none is None
+    assert grads.keys() == expected.keys() == compiled.params.keys()
+    assert all(np.array_equal(grads[key], expected[key]) for key in expected)
+
+
+def test_compiling_leaves_the_model_s_own_layers_as_they_were():
+    model = MODELS["mlp"]()
+    compile(model, threads=1, input_gradient=False)
+    x, _ = batch(8)
+    y, caches = model.forward(x, train=True)
+    assert model.backward(y, caches)[0].shape == x.shape
+
+
 @pytest.mark.parametrize("side", [4, 5])
 def test_images_too_small_for_one_window_are_refused_by_name(side):
     with pytest.raises(ValueError, match="6 by 6 pixels or more, got"):

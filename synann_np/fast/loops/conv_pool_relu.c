@@ -15,8 +15,7 @@ typedef integer integers __attribute__((vector_size(BYTES))); /* a comparison: â
 const int64_t filters_at_once = FILTERS;
 
 struct forward_job {
-    int64_t F, height, width;
-    int64_t band, space; /* pooling rows taken at a time; numbers in the memory of a thread */
+    int64_t F, height, width, band, space; /* band: pooling rows taken at a time; space: numbers of a thread in memory */
     const REAL *x, *weight, *bias, *mask;
     REAL *y, *memory;
     uint8_t *won;

@@ -10,8 +10,7 @@ struct forward_job {
     const REAL *x, *v, *alpha, *beta;
     const double *rows; /* v, 0 behind the last row */
     double *tiles;      /* of each thread: COLUMNS × TILE of beta, then N × TILE of mantissas, then of exponents */
-    REAL *y, *R;        /* R (N, n): the product of the factors that are not 0 */
-    REAL *zeros;        /* (N, n): how many are 0, at most 2 */
+    REAL *y, *R, *zeros; /* (N, n). R: the product of the factors that are not 0; zeros: how many are 0, at most 2 */
 };
 
 static REAL without_zeros(int64_t m, const REAL *v, const REAL *beta, double most, REAL *zeros)

@@ -22,8 +22,8 @@ class FastSynapseRNN(SynapseRNN):
 
     in_c = ((SOURCE,), (synapse_graph.SOURCE,))
 
-    def __init__(self, layer, threads):
-        self.__dict__ |= layer.__dict__ | {"threads": threads}
+    def __init__(self, layer, threads, input_gradient=True):
+        self.__dict__ |= layer.__dict__ | {"threads": threads, "input_gradient": input_gradient}
         self.parts = {prefix: synapse_graph.with_fast_graph(part, threads) for prefix, part in layer.parts.items()}
 
     @np.errstate(under="ignore")
@@ -69,4 +69,4 @@ class FastSynapseRNN(SynapseRNN):
         grads |= self.current_parts()[""].gradients(total[-2], np.ascontiguousarray(total[:H]))
         if "leak_logit" in self.params:
             grads["leak_logit"] = total[-1] * self.leaking_rate()[1]
-        return (du @ self.params["weight"]).reshape(N, T, steps.shape[1]), grads
+        return (du @ self.params["weight"]).reshape(N, T, -1) if self.input_gradient else None, grads
