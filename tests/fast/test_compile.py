@@ -175,7 +175,7 @@ def test_parameters_are_shared_and_gradients_have_their_names():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_without_the_input_gradient_the_others_are_the_same(name):
-    """In mlp and tanh_rnn the first layer with parameters is plain; flatten and rows, which have no parameters, are left out."""
+    """Layers without parameters before the first one with some (flatten, rows) are left out of backward."""
     (x, _), found = batch(8), []
     for input_gradient in (True, False):
         compiled = compile(MODELS[name](), threads=1, input_gradient=input_gradient)

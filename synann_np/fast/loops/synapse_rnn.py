@@ -63,10 +63,10 @@ class FastSynapseRNN(SynapseRNN):
         sums, memory = np.zeros((CHUNKS, H_up + 2, H_up), h.dtype), np.zeros((CHUNKS, size), h.dtype)
         arrays = (dy, e, alpha, g, h, R, np.pad(beta, (0, more)), sums, memory, de)
         kernel.run("backward", self.threads, CHUNKS, N, T, H, H_up, self.truncate or 0, CHUNKS, size, tiny, *arrays)
-        total = sums.sum(axis=0)[:, :H]
-        du = de.reshape(N * T, H) * de_du
+        total, W, du = sums.sum(axis=0)[:, :H], self.params["weight"], de.reshape(N * T, H) * de_du
         grads = {"weight": du.T @ steps, "bias": du.sum(axis=0)}
         grads |= self.current_parts()[""].gradients(total[-2], np.ascontiguousarray(total[:H]))
         if "leak_logit" in self.params:
             grads["leak_logit"] = total[-1] * self.leaking_rate()[1]
-        return (du @ self.params["weight"]).reshape(N, T, -1) if self.input_gradient else None, grads
+        dx = (du @ W).reshape(N, T, W.shape[1]) if self.input_gradient else None
+        return dx, grads
