@@ -143,6 +143,20 @@ def test_everything_is_finite_for_any_finite_beta(largest, dtype):
         assert np.isfinite(a).all(), name
 
 
+def test_a_gradient_that_overflows_in_one_row_leaves_those_of_the_others_as_they_are():
+    require()
+    inputs, dy = arrays(as_initial, 9, 64, 33, "float32")
+    inputs[2][3] = 4
+    dy[2, 3] = 3e38
+    fast = evaluate(synapse_graph_forward, synapse_graph_backward, inputs, dy, threads=1)
+    with np.errstate(over="ignore"):
+        expected = evaluate(plain_forward, plain_backward, inputs, dy)
+    rows, units = np.arange(9) != 2, np.arange(64) != 3
+    for name, kept in (("dx", rows), ("dv", rows), ("dbeta", units)):
+        a, b = fast[name][kept], expected[name][kept]
+        assert np.abs(a - b).max() <= 1e-5 * np.abs(b).max(), name
+
+
 def test_a_product_that_underflows_on_its_way_is_not_lost():
     """200 factors of 1e-4 and 200 of 1e4: their product is 1, though in float64 the first half alone is 1e-800."""
     require()
