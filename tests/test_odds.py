@@ -21,7 +21,7 @@ from synann_np.programs.pictures.forest_plot import draw_forest
 sp = pytest.importorskip("sympy")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-many = settings(deadline=None, max_examples=200)
+many = settings(deadline=None, max_examples=100)
 inside = st.one_of(st.floats(1e-150, 1, exclude_max=True), st.sampled_from([1e-150, 1e-16, 0.5, 1 - 2**-53]))
 counts = st.integers(0, 10**6)
 tables = st.tuples(counts, counts, counts, counts).map(lambda cells: [list(cells[:2]), list(cells[2:])])

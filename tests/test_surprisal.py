@@ -26,7 +26,7 @@ from synann_np.mathematics.synapse_function import synapse
 
 sp = pytest.importorskip("sympy")
 
-many = settings(deadline=None, max_examples=200)
+many = settings(deadline=None, max_examples=100)
 open_unit = st.one_of(st.floats(1e-300, 1, exclude_max=True), st.sampled_from([1e-300, 1e-16, 1 - 2**-53]))
 energies = st.one_of(st.floats(1e-300, 700), st.sampled_from([1e-300, 1e-8, math.log(2), 36.7, 700.0]))
 surprisals = st.floats(1e-6, 600)

@@ -40,7 +40,7 @@ def quick(**parameters):
 @pytest.mark.filterwarnings("ignore")  # the checks provoke warnings, of scikit-learn itself too
 def test_all_checks_of_scikit_learn_pass(capsys):
     """Few epochs, to be quick; docs/bridges/sklearn.md has the result with the defaults."""
-    results = check_estimator(SynapseNetClassifier(max_iter=20), on_skip=None, on_fail=None)
+    results = check_estimator(SynapseNetClassifier(max_iter=10), on_skip=None, on_fail=None)
     failed = [(r["check_name"], r["exception"]) for r in results if r["status"] == "failed"]
     assert not failed
     assert {r["check_name"] for r in results if r["status"] != "passed"} <= {"check_array_api_input"}

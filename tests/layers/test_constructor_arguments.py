@@ -61,11 +61,11 @@ RANGES = {  # a call with one number in the place of None, and the numbers that 
 }
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, 2.0, True, "3", np.float64(3), np.ones(1, int)], ids=repr)
 @pytest.mark.parametrize("name", SIZES)
-def test_a_size_that_is_no_integer_of_one_or_more_is_refused_by_name(name, value):
-    with pytest.raises((TypeError, ValueError), match=rf"{name.strip()} (to be an integer|>= 1).*, got"):
-        SIZES[name](value)
+def test_a_size_that_is_no_integer_of_one_or_more_is_refused_by_name(name):
+    for value in (0, -1, 1.5, 2.0, True, "3", np.float64(3), np.ones(1, int)):
+        with pytest.raises((TypeError, ValueError), match=rf"{name.strip()} (to be an integer|>= 1).*, got"):
+            SIZES[name](value)
 
 
 @pytest.mark.parametrize("name", RANGES)
