@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from synann_np import fast
 from synann_np.layers import Dropout, Linear, LogSoftmax, ReLU
+from synann_np.models import MODELS
 from synann_np.sequential import Sequential
 from synann_np.training.check_finite import NotFinite, check_finite
 
@@ -60,3 +62,12 @@ def test_the_first_layer_with_a_bad_gradient_is_named(model, x):
     model.params["fc2.weight"][0, 0] = np.inf
     with np.errstate(all="ignore"), pytest.raises(NotFinite, match=r"^the gradient of the input of fc2 is not finite"):
         checked.backward(np.ones_like(y), caches)
+
+
+@pytest.mark.parametrize("name", ["mlp", "synann"])
+def test_a_compiled_model_without_the_gradient_of_its_input_is_checked_too(name):
+    compiled = fast.compile(MODELS[name](), threads=1, input_gradient=False)
+    x = np.random.default_rng(1).standard_normal((4, 1, 28, 28), "float32")
+    y, caches = check_finite(compiled).forward(x, train=True)
+    _, grads = check_finite(compiled).backward(y, caches)
+    assert grads.keys() == compiled.params.keys()

@@ -96,10 +96,8 @@ class DataParallel:
             if hasattr(stage, "forward_chunks"):
                 xs, cache = stage.forward_chunks(xs, rows, N)
             else:
-                done = [
-                    stage.forward(x, True, *((step, part.start) if stage.draws_masks else ()))
-                    for x, part in zip(xs, parts, strict=True)
-                ]
+                drawn = [(step, part.start) if stage.draws_masks else () for part in parts]
+                done = [stage.forward(x, True, *its) for x, its in zip(xs, drawn, strict=True)]
                 xs, cache = [y for y, _ in done], [its for _, its in done]
             caches.append(cache)
         losses, dys = [], []
@@ -110,6 +108,8 @@ class DataParallel:
         whole: dict[str, Array] = {}
         own: list[dict[str, Array]] = [{} for _ in dys]
         for (name, stage), cache in zip(reversed(self.stages), reversed(caches), strict=True):
+            if dys[0] is None:  # nobody asked for the input gradient, and no stage before this one has parameters
+                break
             if hasattr(stage, "forward_chunks"):
                 dys, grads = stage.backward_chunks(dys, cache)
                 whole |= {f"{name}.{key}": g for key, g in grads.items()}

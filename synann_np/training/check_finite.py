@@ -51,7 +51,8 @@ class _Checked:
         dx, grads = self.layer.backward(dy, cache)
         for key, g in grads.items():
             self._check(g, f"the gradient of {self.name}.{key}")
-        self._check(dx, f"the gradient of the input of {self.name}")
+        if dx is not None:
+            self._check(dx, f"the gradient of the input of {self.name}")
         return dx, grads
 
     def _check(self, a, what):
