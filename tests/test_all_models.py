@@ -21,7 +21,7 @@ def batch(N, dtype="float64"):
 def test_the_gradient_of_the_loss_equals_numeric_gradients(name, train):
     """Two elements of every parameter, of those with the largest gradients; dropout's masks are held by the step."""
     model = MODELS[name](dtype="float64")
-    x, labels = batch(6)
+    x, labels = batch(4)
 
     def loss():
         log_probs, caches = model.forward(x, train=train, step=1)
