@@ -255,14 +255,14 @@ def test_what_else_is_on_the_paper_makes_no_difference(digits, clean, name, nega
 def test_squared_paper_at_an_angle_makes_no_difference_as_long_as_its_lines_are_paler_than_the_ink(
     digits, clean, rng, angle, dark
 ):
-    for number in (1, 2, 3, 4):
+    for number in (1, 2, 3):
         seen = to_mnist(sheet(digits[number], ground=squared(angle, dark)) + rng.normal(0, 0.01, (240, 240)))
         assert nearest(seen, clean(number)) > 0.85
 
 
 @pytest.mark.parametrize("angle", [2, 20, 45])
 def test_squared_paper_at_an_angle_with_lines_as_dark_as_the_ink_is_refused_with_the_cause(digits, rng, angle):
-    for digit in digits[1:5]:
+    for digit in digits[1:4]:
         with pytest.raises(PhotoError, match="from edge to edge, as lines of the paper do"):
             to_mnist(sheet(digit, ground=squared(angle, 0.25, width=2)) + rng.normal(0, 0.01, (240, 240)))
 

@@ -71,6 +71,7 @@ def test_a_run_on_own_data(tmp_path, capsys, monkeypatch, write, shape, classes,
     if shape != (3, 18, 18):  # one of them in C and with a picture: both take longer than the training
         monkeypatch.setenv("SYNANN_FAST", "0")
         monkeypatch.setattr("synann_np.programs.evaluate.evaluation_picture", lambda *arguments: None)
+        monkeypatch.setattr("synann_np.programs.show_data.sample_grid", lambda *arguments: None)
     assert evaluate.main(["run/last.safetensors", "--data-dir", str(folder), "--out", "e.png"]) == 0
     assert f"({accuracy:.2%})" in capsys.readouterr().out
     assert show_data.main(["--data-dir", str(folder), "--out", "s.png"]) == 0
