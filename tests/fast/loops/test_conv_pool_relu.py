@@ -117,7 +117,7 @@ def test_python_threads_may_use_one_layer():
 
 
 def test_memory_does_not_grow():
-    conv, x, dy = work(0, N=40)
+    conv, x, dy = work(0, N=90)
     layer = conv_pool_relu(conv)
     run([layer], x, dy)
     tracemalloc.start()
