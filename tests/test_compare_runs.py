@@ -46,6 +46,16 @@ def test_groups_of_one_name_are_told_apart_by_what_differs(tmp_path):
     assert names(group(map(read_run, (a, b, c)))) == ["mlp, lr 0.1", "mlp, lr 0.2", "cnn"]
 
 
+def test_a_run_from_before_an_option_equals_one_with_the_option_off(tmp_path):
+    later = {"normalize": False, "chunks": 0, "tensorboard": None, "C compiler": "cc 13", "numpy": "2.4"}
+    a = make_run(tmp_path / "a", [990], model="mlp", seed=1, numpy="2.3")
+    b = make_run(tmp_path / "b", [980], model="mlp", seed=2, **later)
+    c = make_run(tmp_path / "c", [970], model="mlp", seed=3, **later | {"normalize": True})
+    groups = group(map(read_run, (a, b, c)))
+    assert [len(runs) for runs in groups] == [2, 1]
+    assert names(groups) == ["mlp", "mlp, normalize True"]
+
+
 def test_a_run_of_a_recipe_is_named_by_it(tmp_path):
     assert read_run(make_run(tmp_path / "a", [1], recipe="quick", model="lenet")).label == "quick"
     assert read_run(make_run(tmp_path / "b", [1])).label == "synann"  # before there was a choice

@@ -13,7 +13,8 @@ from ...training.history import read_history
 
 # What does not make two runs different experiments.
 OF_THE_PLACE = {
-    "seed", "out", "threads", "backend", "engine", "save_every", "stop_if_unsaved", "check_finite", "seconds",
+    "seed", "out", "threads", "backend", "engine", "save_every", "stop_if_unsaved", "check_finite", "tensorboard",
+    "seconds", "numpy", "C compiler",
 }  # fmt: skip
 HAVE_A_COLUMN = {"recipe", "data_dir", "validation", "epochs", "parameters"}  # of the table, so no name repeats them
 
@@ -64,7 +65,8 @@ def group(runs: Any) -> list[Any]:
     """Lists of runs that differ only in the seed and the place, in the order of their first run."""
     groups: dict[Any, list[Run]] = {}
     for run in runs:
-        settings = {key: value for key, value in run.settings.items() if key not in OF_THE_PLACE}
+        # A run from before there was an option equals one with the option off.
+        settings = {key: value for key, value in run.settings.items() if value and key not in OF_THE_PLACE}
         groups.setdefault(json.dumps(settings, sort_keys=True), []).append(run)
     return list(groups.values())
 
@@ -79,7 +81,7 @@ def names(groups: Any) -> list[str]:
         differing = [
             f"{key} {value}"
             for key, value in settings.items()
-            if key not in OF_THE_PLACE | HAVE_A_COLUMN and any(other.get(key) != value for other in namesakes)
+            if value and key not in OF_THE_PLACE | HAVE_A_COLUMN and any(other.get(key) != value for other in namesakes)
         ]
         names.append(", ".join([label, *differing[:2]]))
     return names
