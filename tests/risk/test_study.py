@@ -111,14 +111,14 @@ def test_the_pictures_are_drawn(script, tmp_path, capsys, monkeypatch):
 
 
 def test_the_simulation_in_small(script, capsys):
-    """20 samples: an estimate off by 4 standard errors fails, and so does a coverage of .8 or less."""
+    """40 samples: an estimate off by 4 standard errors fails, and so does a coverage of .8 or less."""
     simulation = script("causes.simulation")
-    study = simulation.coverage_study(800, 20)
-    error = study["spread"][:4] / np.sqrt(20)
+    study = simulation.coverage_study(800, 40)
+    error = study["spread"][:4] / np.sqrt(40)
     assert (np.abs(study["estimate"] - simulation.BETA)[:4] < 4 * error + 0.005).all()
     assert (study["covered"] >= 0.8).all()
     assert (study["logistic"] < study["estimate"])[simulation.BETA > 0].all()
-    assert script("simulate_causes").main(["--people", "300", "--replicates", "6", "--functions", "1"]) == 0
+    assert script("simulate_causes").main(["--people", "300", "--replicates", "10", "--functions", "2"]) == 0
     out = capsys.readouterr().out
     shares = re.findall(r"(\d+)%", out)
     assert 90 < float(re.search(r"functions, ([\d.]+)% of inputs", out)[1]) <= 100
