@@ -3,10 +3,13 @@
 The caller works too, and waits at the end only for parts that were begun: if no other thread wakes up in time, it does
 everything itself. One job at a time; a second caller, or a part that calls again, works alone. Threads are started when
 they are first needed; where none can be had, the caller works alone. A child of fork starts its own. Between jobs a
-thread spins for a moment, as the next layer follows soon, and then sleeps. */
+thread spins for a moment, as the next layer follows soon, and then sleeps.
+
+Where other programs keep the cores busy, a thread may lose its core in the middle of a part, and all wait for it. After a job
+that took much longer than the work of the caller, callers work alone for a while. */
 
 #define _GNU_SOURCE
-#include <pthread.h>
+#include <pthread.h> /* and with it sched.h and time.h */
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -19,11 +22,12 @@ typedef void part_function(const void *job, int64_t part, int64_t seat);
 #define PAUSE atomic_signal_fence(memory_order_seq_cst)
 #endif
 
-enum { MOST_THREADS = 256, SPINS = 20000, STACK = 1 << 20 };
+enum { SPINS = 20000, STACK = 1 << 20 };
+static const double NOISE = 3e-4, TIME_ALONE = 0.02; /* seconds */
 
 static pthread_mutex_t callers; /* held by the one whose job it is */
 static pthread_mutex_t lock;    /* of everything below */
-static pthread_cond_t job_came, last_left;
+static pthread_cond_t job_came;
 static part_function *work;
 static const void *job;
 static int64_t parts, seats, taken; /* seats: how many threads may take part, taken: how many do or did */
@@ -31,6 +35,7 @@ static _Atomic int64_t next_part;
 static _Atomic int inside;          /* threads that work on the job, without the caller */
 static _Atomic unsigned jobs;       /* that came so far */
 int64_t threads_started;            /* in this process, without those of the callers */
+_Atomic double alone_until;         /* in seconds of now(): callers work alone */
 
 /* The job stays what it is while a thread is inside. */
 static void take_parts(int64_t seat)
@@ -51,9 +56,7 @@ static void *thread(void *seen_at_start)
         pthread_mutex_unlock(&lock);
         if (seat < 0) continue;
         take_parts(seat);
-        pthread_mutex_lock(&lock);
-        if (--inside == 0) pthread_cond_signal(&last_left);
-        pthread_mutex_unlock(&lock);
+        inside--;
     }
     return 0;
 }
@@ -73,12 +76,13 @@ static void start_threads(int64_t wanted)
     pthread_attr_destroy(&attributes);
 }
 
+static double now(clockid_t clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
+
 /* Calls do_part(of, part, seat) once for every part 0 .. count − 1, on at most `threads` threads: see vectors.h. */
 void run(part_function *do_part, const void *of, int64_t count, int64_t threads)
 {
     threads = threads < count ? threads : count;
-    threads = threads < MOST_THREADS ? threads : MOST_THREADS;
-    if (threads <= 1 || pthread_mutex_trylock(&callers)) {
+    if (threads <= 1 || now(CLOCK_MONOTONIC) < alone_until || pthread_mutex_trylock(&callers)) {
         for (int64_t part = 0; part < count; part++) do_part(of, part, 0);
         return;
     }
@@ -88,22 +92,22 @@ void run(part_function *do_part, const void *of, int64_t count, int64_t threads)
     jobs++;
     pthread_cond_broadcast(&job_came);
     pthread_mutex_unlock(&lock);
-    take_parts(0);
+    double begun = now(CLOCK_MONOTONIC), worked = -now(CLOCK_THREAD_CPUTIME_ID);
+    take_parts(0), worked += now(CLOCK_THREAD_CPUTIME_ID);
     pthread_mutex_lock(&lock);
     seats = 0; /* who comes now is too late */
     pthread_mutex_unlock(&lock);
-    for (int k = 0; k < SPINS && atomic_load(&inside); k++) PAUSE;
-    pthread_mutex_lock(&lock);
-    while (inside) pthread_cond_wait(&last_left, &lock);
-    pthread_mutex_unlock(&lock);
+    for (int k = 0; inside; k++) k < SPINS ? PAUSE : (void)sched_yield();
+    double done = now(CLOCK_MONOTONIC);
+    if (done - begun > 2 * worked + NOISE) alone_until = done + TIME_ALONE;
     pthread_mutex_unlock(&callers);
 }
 
 static void begin_anew(void)
 {
     callers = lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    job_came = last_left = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
-    threads_started = seats = inside = 0;
+    job_came = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    threads_started = seats = inside = 0, alone_until = 0;
 }
 
 __attribute__((constructor)) static void begin(void)

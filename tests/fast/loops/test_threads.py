@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,10 +42,28 @@ def test_every_part_is_done_once_and_seats_are_below_the_number_of_threads(pool,
 
 
 def test_parts_run_side_by_side(pool):
+    ctypes.c_double.in_dll(pool, "alone_until").value = 0
     meeting = threading.Barrier(2, timeout=30)  # broken unless two threads are in it at a time
     met = []
     pool.run(PART(lambda job, part, seat: met.append(meeting.wait())), None, 2, 2)
     assert sorted(met) == [0, 1]
+
+
+def test_after_a_long_wait_for_another_thread_callers_work_alone_for_a_while(pool):
+    alone_until = ctypes.c_double.in_dll(pool, "alone_until")
+    alone_until.value, met, caller, threads = 0, threading.Barrier(2, timeout=30), threading.get_ident(), set()
+
+    def part(job, part, seat):
+        met.wait()
+        if threading.get_ident() != caller:
+            time.sleep(0.05)  # as if another program had its core
+
+    pool.run(PART(part), None, 2, 2)
+    assert time.monotonic() - 0.05 < alone_until.value < time.monotonic() + 0.1
+    alone_until.value += 60
+    pool.run(PART(lambda job, part, seat: threads.add(threading.get_ident())), None, 100, 2)
+    assert threads == {caller}
+    alone_until.value = 0
 
 
 def test_a_part_may_start_a_job_of_its_own(pool):
