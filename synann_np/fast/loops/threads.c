@@ -5,7 +5,7 @@ everything itself. One job at a time; a second caller, or a part that calls agai
 they are first needed; where none can be had, the caller works alone. A child of fork starts its own. Between jobs a
 thread spins for a moment, as the next layer follows soon, and then sleeps.
 
-Where other programs keep the cores busy, a thread may lose its core in the middle of a part, and all wait for it. After a job
+Where other programs keep the cores busy, a thread may lose its core in the middle of a part, and all wait for it. After a short job
 that took much longer than the work of the caller, callers work alone for a while. */
 
 #define _GNU_SOURCE
@@ -23,7 +23,7 @@ typedef void part_function(const void *job, int64_t part, int64_t seat);
 #endif
 
 enum { SPINS = 20000, STACK = 1 << 20 };
-static const double NOISE = 3e-4, TIME_ALONE = 0.02; /* seconds */
+static const double SHORT = 1e-3, NOISE = 3e-4, TIME_ALONE = 0.02; /* seconds */
 
 static pthread_mutex_t callers; /* held by the one whose job it is */
 static pthread_mutex_t lock;    /* of everything below */
@@ -99,7 +99,7 @@ void run(part_function *do_part, const void *of, int64_t count, int64_t threads)
     pthread_mutex_unlock(&lock);
     for (int k = 0; inside; k++) k < SPINS ? PAUSE : (void)sched_yield();
     double done = now(CLOCK_MONOTONIC);
-    if (done - begun > 2 * worked + NOISE) alone_until = done + TIME_ALONE;
+    if (worked < SHORT && done - begun > 2 * worked + NOISE) alone_until = done + TIME_ALONE;
     pthread_mutex_unlock(&callers);
 }
 
