@@ -5,8 +5,8 @@ everything itself. One job at a time; a second caller, or a part that calls agai
 they are first needed; where none can be had, the caller works alone. A child of fork starts its own. Between jobs a
 thread spins for a moment, as the next layer follows soon, and then sleeps.
 
-Where other programs keep the cores busy, a thread may lose its core in the middle of a part, and all wait for it. After a short job
-that took much longer than the work of the caller, callers work alone for a while. */
+Where other programs keep the cores busy, a thread may lose its core in the middle of a part, and all wait for it. After
+a short job that took much longer than the work of the caller, callers work alone for a while. */
 
 #define _GNU_SOURCE
 #include <pthread.h> /* and with it sched.h and time.h */
