@@ -110,15 +110,9 @@ def draw(page, strokes):
 
 
 def answer(page):
-    """The recognised digit, once it has not changed for a while."""
-    page.wait_for_function("document.getElementById('answer').textContent !== ''")
-    last, since = None, time.monotonic()
-    while time.monotonic() - since < 0.15:
-        text = page.inner_text("#answer")
-        if text != last:
-            last, since = text, time.monotonic()
-        time.sleep(0.03)
-    return int(last)
+    """The digit recognised in what is on the pad, once no request about it is under way."""
+    page.wait_for_selector("#draw-view[aria-busy=false]", state="attached")
+    return int(page.inner_text("#answer"))
 
 
 @pytest.mark.slow
@@ -155,7 +149,8 @@ def test_a_training_is_watched_to_its_end_and_its_network_answers(open_page):
     assert f"{accuracy:.2f} %" in page.inner_text("#runs")
     assert page.input_value("#network") == "trained"
     assert page.inner_text("#network option:checked").startswith("yours")
-    assert answer(page) == 7
+    page.locator("#draw").scroll_into_view_if_needed()  # out of the window it is asked again only after a while
+    page.wait_for_function("document.getElementById('answer').textContent === '7'")
     page.click("#reset")
     page.wait_for_function("document.getElementById('accuracy').textContent === '–'")
     assert page.input_value("#network") == "shipped"
@@ -214,6 +209,30 @@ def test_a_late_answer_does_not_choose_the_class_of_the_next_picture(open_page):
     held[0].continue_()
     page.wait_for_function("document.getElementById('explained-note').textContent.startsWith('test image 2,')")
     assert page.inner_text("#class-title") == "Why 1?"
+
+
+def test_a_late_answer_does_not_come_back_after_the_pad_was_cleared(open_page):
+    page = open_page()
+    held = []
+    page.route("**/api/draw*", lambda route: held.append(route))
+    draw(page, DIGITS[1][1])
+    page.wait_for_function("document.getElementById('draw-view').ariaBusy === 'true'")
+    page.click("#clear")
+    with page.expect_response("**/api/draw*"):
+        held[0].continue_()
+    page.wait_for_selector("#draw-view[aria-busy=false]", state="attached")
+    assert page.inner_text("#answer") == ""
+
+
+def test_a_test_image_keeps_its_label_when_the_network_changes(open_page):
+    page = open_page()
+    page.click("#example")
+    page.wait_for_function("/ sure; it is a \\d$/.test(document.getElementById('sure').textContent)")
+    digit = page.inner_text("#sure")[-1]
+    with page.expect_response("**/api/test-image*"):
+        page.dispatch_event("#network", "change")
+    page.wait_for_selector("#draw-view[aria-busy=false]", state="attached")
+    assert page.inner_text("#sure").endswith(f"sure; it is a {digit}")
 
 
 def test_a_gradient_is_shown_four_ways_that_agree(open_page):

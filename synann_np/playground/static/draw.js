@@ -10,6 +10,7 @@ import { ask, bytesOf, latestOnly } from "./server.js";
 const element = (id) => document.getElementById(id);
 const SIDE = 140; // of the drawing that is sent
 let pad;
+let question = null; // asks the server about what is on the pad; null while the pad is empty
 let picture = null; // base64 of what the network sees
 let onPicture = () => {};
 
@@ -33,29 +34,32 @@ export function startDraw(tellPicture) {
   });
 }
 
-// Ask again about the same picture: the network has changed.
-const askAgain = latestOnly(async () => {
-  if (picture) show(await ask("picture", { pixels: picture }));
-});
-export const refreshDraw = whenSeen(element("draw-view"), askAgain);
-
-const send = latestOnly(async () => {
-  if (pad.isEmpty) return;
+// Ask about what is on the pad. An answer about something that has left it meanwhile is not shown.
+const askNow = latestOnly(async () => {
+  const asked = question;
+  if (!asked) return;
+  element("draw-view").ariaBusy = "true";
   try {
-    const look = await ask("draw", pad.ink(SIDE));
-    if (!pad.isEmpty) show(look);
+    const look = await asked();
+    if (asked === question) show(look);
   } catch (error) {
-    element("sure").textContent = error.message;
+    if (asked === question) element("sure").textContent = error.message;
+  } finally {
+    element("draw-view").ariaBusy = "false";
   }
 });
 
+// The network has changed.
+export const refreshDraw = whenSeen(element("draw-view"), askNow);
+
 function drawn() {
   element("pad-hint").hidden = true;
-  send();
+  question ??= () => ask("draw", pad.ink(SIDE));
+  askNow();
 }
 
 function forget() {
-  picture = null;
+  question = picture = null;
   element("pad-hint").hidden = false;
   element("answer").textContent = "";
   element("sure").textContent = "\u00a0";
@@ -64,38 +68,44 @@ function forget() {
   element("layers").replaceChildren(note("Every layer’s output appears here as soon as you draw."));
 }
 
-async function showTestImage() {
-  try {
-    const look = await ask("test-image", { index: Math.floor(Math.random() * 10000) });
-    pad.clear();
-    paintGrey(element("seen"), look.seen);
-    pad.show(element("seen"));
-    element("pad-hint").hidden = true;
-    show(look);
-    element("sure").textContent += `; it is a ${look.label}`;
-  } catch (error) {
-    element("sure").textContent = error.message;
-  }
+function showTestImage() {
+  const index = Math.floor(Math.random() * 10000);
+  pad.clear();
+  element("pad-hint").hidden = true;
+  question = () => ask("test-image", { index });
+  askNow();
 }
 
 async function showPhoto(file) {
   element("photo").value = "";
   pad.clear();
   element("pad-hint").hidden = true;
+  let seen = null;
+  const about = async () => {
+    const look = await (seen ? ask("picture", { pixels: seen }) : ask("photo", file));
+    seen = look.seen;
+    return look;
+  };
+  question = about;
   try {
     const bitmap = await createImageBitmap(file);
+    if (question !== about) return;
     pad.show(bitmap);
-    show(await ask("photo", file));
-  } catch (error) {
-    element("sure").textContent = error instanceof DOMException ? "This file is not a picture." : error.message;
+    askNow();
+  } catch {
+    if (question !== about) return;
+    question = null;
+    element("sure").textContent = "This file is not a picture.";
   }
 }
 
 function show(look) {
   picture = look.seen;
   element("answer").textContent = String(look.answer);
-  element("sure").textContent = `${percent(look.probabilities[look.answer], 1)} sure`;
+  const truth = look.label === undefined ? "" : `; it is a ${look.label}`;
+  element("sure").textContent = `${percent(look.probabilities[look.answer], 1)} sure${truth}`;
   paintGrey(element("seen"), look.seen);
+  if (pad.isEmpty) pad.show(element("seen")); // a test image
   element("probabilities").querySelectorAll("li").forEach((bar, k) => {
     setBar(bar, look.probabilities[k], k === look.answer);
   });
