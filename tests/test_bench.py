@@ -53,7 +53,7 @@ def test_results_are_not_overwritten(bench, tmp_path, capsys):
     assert (tmp_path / "bench.json").read_text() == "good"
 
 
-@pytest.mark.parametrize("network", ["synann", "lenet", "mlp", "rnn", "tanh_rnn", "cnn"])
+@pytest.mark.parametrize("network", ["synann", "lenet", "mlp", "rnn", "tanh_rnn", "small_cnn", "cnn"])
 def test_the_networks_of_pytorch_compute_what_ours_compute(scripts, network, monkeypatch):
     pytest.importorskip("torch")
     from benchmarks import cases, numpy_peers, torch_peers

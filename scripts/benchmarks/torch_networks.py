@@ -65,6 +65,23 @@ class SynaMLP(nn.Module):
         return F.log_softmax(self.fc2(self.fcb(self.fcn(x))), dim=1)
 
 
+class SynaSmallCNN(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(1, 16, 5), nn.BatchNorm2d(16)
+        self.conv2, self.norm2 = nn.Conv2d(16, 24, 3, bias=False), nn.BatchNorm2d(24)
+        self.conv3, self.norm3 = nn.Conv2d(24, 48, 3, bias=False), nn.BatchNorm2d(48)
+        self.fc1, self.fcn = nn.Linear(768, 64), Synapse(64)
+        self.fcb, self.fc2 = nn.BatchNorm1d(64), nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = self.norm1(F.relu(F.max_pool2d(self.conv1(x), 2)))
+        x = F.relu(self.norm2(self.conv2(x)))
+        x = F.relu(self.norm3(F.max_pool2d(self.conv3(x), 2))).flatten(1)
+        x = torch.sigmoid(self.fc1(x))
+        return F.log_softmax(self.fc2(self.fcb(self.fcn(x))), dim=1)
+
+
 class SynaCNN(nn.Module):
     def __init__(self):
         super().__init__()
@@ -135,5 +152,6 @@ NETWORKS = {
     "mlp": SynaMLP,
     "rnn": SynaRNN,
     "tanh_rnn": TanhRNN,
+    "small_cnn": SynaSmallCNN,
     "cnn": SynaCNN,
 }

@@ -3,13 +3,32 @@
 All of them take `in_shape`, the shape of one example without the batch axis, and `classes`: the defaults are MNIST's.
 """
 
-from .convolutional import SynaCNN, SynaLeNet, SynaNN
+from .convolutional import SynaCNN, SynaLeNet, SynaNN, SynaSmallCNN
 from .global_pool import SynaGlobalPool
 from .normalized import normalized
 from .perceptron import SynaMLP
 from .recurrent import SynaRNN, TanhRNN
 
-__all__ = ["MODELS", "SynaCNN", "SynaGlobalPool", "SynaLeNet", "SynaMLP", "SynaNN", "SynaRNN", "TanhRNN", "normalized"]
+__all__ = [
+    "MODELS",
+    "SynaCNN",
+    "SynaGlobalPool",
+    "SynaLeNet",
+    "SynaMLP",
+    "SynaNN",
+    "SynaRNN",
+    "SynaSmallCNN",
+    "TanhRNN",
+    "normalized",
+]
 
 # The networks by the name that scripts know them by; each takes seed, dtype, backend, in_shape and classes.
-MODELS = {"synann": SynaNN, "mlp": SynaMLP, "rnn": SynaRNN, "tanh_rnn": TanhRNN, "lenet": SynaLeNet, "cnn": SynaCNN}
+MODELS = {
+    "synann": SynaNN,
+    "mlp": SynaMLP,
+    "rnn": SynaRNN,
+    "tanh_rnn": TanhRNN,
+    "lenet": SynaLeNet,
+    "small_cnn": SynaSmallCNN,
+    "cnn": SynaCNN,
+}

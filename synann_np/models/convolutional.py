@@ -75,13 +75,46 @@ def SynaLeNet(
     seed: int = 5, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
     in_shape: tuple[int, ...] = (1, 28, 28), classes: int = 10,
 ) -> Sequential:  # fmt: skip
-    """SynaNN without its dropout and without the relu before the softmax: what `--recipe quick` trains.
+    """SynaNN without its dropout and without the relu before the softmax: what `--recipe augmented` trains.
 
     Arguments, returns, raises: as SynaNN.
     """
     layers = SynaNN(seed, dtype, backend, in_shape=in_shape, classes=classes).layers
     left_out = {"conv2_drop", "relu3", "fc1_drop"}
     return Sequential([(name, layer) for name, layer in layers.items() if name not in left_out], dtype, backend)
+
+
+def SynaSmallCNN(
+    seed: int = 5, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
+    in_shape: tuple[int, ...] = (1, 28, 28), classes: int = 10,
+) -> Sequential:  # fmt: skip
+    """Three convolutions with batch-norm and the classifier of SynaCNN: what `--recipe quick` trains.
+
+    1.2 million multiplications an image, a seventh of SynaCNN's.
+
+    Arguments, returns, raises: as SynaNN.
+    """
+    channels, pixels = image_features("SynaSmallCNN", in_shape, (-4, 2, -2, -2, 2))
+    common: dict[str, Any] = {"dtype": dtype, "backend": backend}
+    options: dict[str, Any] = common | {"rng": np.random.default_rng(seed)}
+    return Sequential(
+        [
+            ("conv1", Conv2d(channels, 16, 5, **options)),  # (N, 16, 24, 24)
+            ("pool1", MaxPool2d(2)),  # (N, 16, 12, 12)
+            ("relu1", ReLU()),
+            ("norm1", BatchNorm2d(16, **common)),
+            ("conv2", Conv2d(16, 24, 3, bias=False, **options)),  # (N, 24, 10, 10)
+            ("norm2", BatchNorm2d(24, **common)),
+            ("relu2", ReLU()),
+            ("conv3", Conv2d(24, 48, 3, bias=False, **options)),  # (N, 48, 8, 8)
+            ("pool3", MaxPool2d(2)),  # (N, 48, 4, 4)
+            ("norm3", BatchNorm2d(48, **common)),
+            ("relu3", ReLU()),
+            *_classifier(48 * pixels, 64, number_of_classes("SynaSmallCNN", classes), common, options),
+        ],
+        dtype,
+        backend,
+    )
 
 
 def SynaCNN(
@@ -96,9 +129,8 @@ def SynaCNN(
     Arguments, returns, raises: as SynaNN, with images of at least 24×24.
     """
     channels, pixels = image_features("SynaCNN", in_shape, (-4, 2, -2, -2, 2, -2))
-    rng = np.random.default_rng(seed)
-    options: dict[str, Any] = {"rng": rng, "dtype": dtype, "backend": backend}
     common: dict[str, Any] = {"dtype": dtype, "backend": backend}
+    options: dict[str, Any] = common | {"rng": np.random.default_rng(seed)}
     return Sequential(
         [
             ("conv1", Conv2d(channels, 32, 5, **options)),  # (N, 32, 24, 24)
@@ -118,14 +150,21 @@ def SynaCNN(
             ("conv5", Conv2d(128, 160, 3, bias=False, **options)),  # (N, 160, 2, 2)
             ("norm5", BatchNorm2d(160, **common)),
             ("relu5", ReLU()),
-            ("flatten", Flatten()),  # (N, 640)
-            ("fc1", Linear(160 * pixels, 128, **options)),
-            ("sigmoid", Sigmoid()),
-            ("fcn", Synapse(128, **options)),
-            ("fcb", BatchNorm1d(128, **common)),
-            ("fc2", Linear(128, number_of_classes("SynaCNN", classes), **options)),  # (N, K)
-            ("log_softmax", LogSoftmax()),
+            *_classifier(160 * pixels, 128, number_of_classes("SynaCNN", classes), common, options),
         ],
         dtype,
         backend,
     )
+
+
+def _classifier(features, hidden, classes, common, options):
+    """Layers from features (N, C, H, W) to log probabilities (N, K)."""
+    return [
+        ("flatten", Flatten()),  # (N, features)
+        ("fc1", Linear(features, hidden, **options)),
+        ("sigmoid", Sigmoid()),
+        ("fcn", Synapse(hidden, **options)),
+        ("fcb", BatchNorm1d(hidden, **common)),
+        ("fc2", Linear(hidden, classes, **options)),  # (N, K)
+        ("log_softmax", LogSoftmax()),
+    ]
