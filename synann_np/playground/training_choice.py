@@ -14,8 +14,8 @@ from .requested import number, one_of, switch, whole
 
 # What the page offers, with a line on each.
 RECIPES = {
-    "quick": "99.3 % in seconds",
-    "augmented": "the network of quick on deformed images, 99.4 %",
+    "quick": "99.4 % in seconds",
+    "augmented": "the published network without dropout, on deformed images, 99.4 %",
     "seed": "the published settings, slow and steady",
     "mlp": "a perceptron, images deformed a little",
     "rnn": "images read row by row by recurrent synapses",
