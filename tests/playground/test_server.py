@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import synann_np.playground
+from synann_np.models import MODELS
 from synann_np.playground.page_files import FOLDER, NAMES
 from synann_np.playground.routes import PAD, ROUTES, SMALL
 
@@ -23,6 +24,13 @@ def test_the_page_and_its_files_are_served_with_strict_headers(client):
         assert headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_the_page_offers_every_network():
+    listed = re.search(
+        r"const MODELS = \{(.*?)\};", (FOLDER / "train.js").read_text(encoding="utf-8"), re.DOTALL
+    ).group(1)
+    assert set(re.findall(r"^  (\w+): \"", listed, re.MULTILINE)) == set(MODELS)
 
 
 def test_every_file_of_the_page_is_listed_and_loads_nothing_from_elsewhere():

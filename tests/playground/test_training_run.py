@@ -44,7 +44,7 @@ def test_a_run_learns_and_tells_what_it_does(run):
     assert np.sum(last["confusion"]) == last["total"] == 500
     assert last["accuracy"] > 0.5
     assert news["latest"]["step"] == news["latest"]["steps"] == 40
-    assert news["latest"]["filters"]["shape"] == [10, 5, 5]
+    assert news["latest"]["filters"]["shape"] == [16, 5, 5]
     assert news["history"][0]["accuracy"] == last["accuracy"]
 
 

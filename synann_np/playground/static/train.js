@@ -12,6 +12,7 @@ const MODELS = {
   mlp: "perceptron",
   rnn: "recurrent synapses",
   tanh_rnn: "recurrent tanh units",
+  small_cnn: "three convolutions with batch-norm",
   cnn: "five convolutions",
 };
 const STATES = {
