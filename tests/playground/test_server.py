@@ -27,9 +27,8 @@ def test_the_page_and_its_files_are_served_with_strict_headers(client):
 
 
 def test_the_page_offers_every_network():
-    listed = re.search(
-        r"const MODELS = \{(.*?)\};", (FOLDER / "train.js").read_text(encoding="utf-8"), re.DOTALL
-    ).group(1)
+    script = (FOLDER / "train.js").read_text(encoding="utf-8")
+    listed = re.search(r"const MODELS = \{(.*?)\};", script, re.DOTALL).group(1)
     assert set(re.findall(r"^  (\w+): \"", listed, re.MULTILINE)) == set(MODELS)
 
 
