@@ -43,7 +43,9 @@ const askNow = latestOnly(async () => {
     const look = await asked();
     if (asked === question) show(look);
   } catch (error) {
-    if (asked === question) element("sure").textContent = error.message;
+    if (asked !== question) return;
+    question = null; // a photo that was refused is not sent again
+    element("sure").textContent = error.message;
   } finally {
     element("draw-view").ariaBusy = "false";
   }
