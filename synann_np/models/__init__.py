@@ -3,7 +3,7 @@
 All of them take `in_shape`, the shape of one example without the batch axis, and `classes`: the defaults are MNIST's.
 """
 
-from .batch_norm import SynaCNN, SynaSmallCNN
+from .cnn import SynaCNN, SynaSmallCNN
 from .convolutional import SynaLeNet, SynaNN
 from .global_pool import SynaGlobalPool
 from .normalized import normalized
