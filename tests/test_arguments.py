@@ -18,8 +18,8 @@ from synann_np.programs.runs.save_interval import to_interval
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = [
     "--backend", "--dtype", "--epochs", "--batch-size", "--test-batch-size", "--lr", "--momentum", "--seed",
-    "--log-interval", "--validation", "--data-dir", "--out", "--overwrite", "--resume", "--accept-changes",
-    "--save-every", "--stop-if-unsaved", "--check-finite", "--unknown", "--", "-x", "--e", "--model", "--optimizer",
+    "--log-interval", "--validation", "--validation-seed", "--data-dir", "--out", "--overwrite", "--resume",
+    "--accept-changes", "--save-every", "--stop-if-unsaved", "--check-finite", "--unknown", "--", "-x", "--e", "--model", "--optimizer",
     "--nesterov", "--no-nesterov", "--weight-decay", "--no-decay-vectors", "--schedule", "--warmup", "--step-size",
     "--gamma", "--label-smoothing", "--clip", "--ema", "--augment", "--plain-epochs", "--patience", "--keep",
     "--recipe",
@@ -143,6 +143,7 @@ def refusal(capsys, *argv):
     ("argv", "words"),
     [
         (["--patience", "3"], "--validation N, since the test set must not choose"),
+        (["--validation-seed", "3"], "--validation-seed: needs --validation N"),
         (["--keep", "best"], "--validation N, since the test set must not choose"),
         (["--nesterov", "--optimizer", "adam"], "--nesterov: needs --optimizer sgd"),
         (["--nesterov", "--momentum", "0"], "--momentum above 0"),

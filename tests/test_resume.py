@@ -25,7 +25,7 @@ SETTINGS = 4  # lines at the start that tell the settings
 TOOLS = [
     "--optimizer", "adamw", "--lr", 0.01, "--weight-decay", 0.1, "--no-decay-vectors", "--schedule", "one_cycle",
     "--warmup", 1, "--label-smoothing", 0.1, "--clip", 0.5, "--ema", 0.9, "--augment", "shift=2,rotate=10,elastic=1",
-    "--validation", 15,
+    "--validation", 15, "--validation-seed", 3,
 ]  # fmt: skip
 
 

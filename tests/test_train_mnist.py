@@ -69,6 +69,17 @@ def test_a_validation_split_is_watched_and_the_test_set_seen_once(small_mnist, t
     assert len(re.findall(r"^Test set: .*/40 ", run.stdout, re.MULTILINE)) == 1
 
 
+def test_the_validation_seed_chooses_the_held_out_images(small_mnist, tmp_path):
+    """Weights that do not move: the loss depends on the held-out images alone."""
+    lines = []
+    for seed in ([], ["--validation-seed", 5], ["--validation-seed", 6]):
+        arguments = ["--data-dir", small_mnist, "--epochs", 1, "--validation", 20, "--lr", 0, *seed, "--overwrite"]
+        run = train(*arguments, "--out", tmp_path / "run")
+        assert run.returncode == 0, run.stderr
+        lines += re.findall(r"^Validation set: .*/20 ", run.stdout, re.MULTILINE)
+    assert lines[0] == lines[1] != lines[2]
+
+
 def test_random_labels_at_chance_are_warned_of_with_causes(small_mnist, tmp_path):
     run = train("--data-dir", small_mnist, "--epochs", 1, "--lr", 0, "--out", tmp_path / "run")
     assert "at chance" in run.stderr

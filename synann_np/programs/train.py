@@ -62,7 +62,8 @@ def train(args: argparse.Namespace, prog: str, comm: Any) -> Any:
     data = load_dataset(args.data_dir)
     train_set, test_set, watched, test_name = data[:2], data[2:], data[2:], "Test"
     if args.validation:
-        train_set, watched = split_validation(*train_set, args.validation)
+        split = {} if args.validation_seed is None else {"seed": args.validation_seed}
+        train_set, watched = split_validation(*train_set, args.validation, **split)
         test_name = "Validation"
     args.threads = threads_of_run(args, comm)
     comm = with_nccl(comm, backend)

@@ -64,6 +64,8 @@ def _completed(args, parser):
     args.keep = args.keep or ("best" if args.patience else "last")
     if not args.validation and (args.patience or args.keep == "best"):
         parser.error("argument --patience, --keep best: need --validation N, since the test set must not choose")
+    if not args.validation and args.validation_seed is not None:
+        parser.error("argument --validation-seed: needs --validation N")
     if args.chunks is None:
         args.chunks = CHUNKS if args.distributed == "mpi" or args.shard else 0
     if args.hidden and args.model not in HIDDEN:

@@ -13,7 +13,8 @@ from .recipes import recipe_names
 HYPERPARAMETERS = (
     "model", "hidden", "shard", "normalize", "batch_size", "test_batch_size", "optimizer", "lr", "momentum", "nesterov",
     "weight_decay", "decay_vectors", "schedule", "warmup", "step_size", "gamma", "label_smoothing", "clip", "ema",
-    "augment", "plain_epochs", "seed", "log_interval", "validation", "engine", "chunks",
+    "augment", "plain_epochs", "seed", "log_interval", "validation",
+    "validation_seed", "engine", "chunks",
 )  # fmt: skip
 TAKEN_OVER = (
     *HYPERPARAMETERS, "dtype", "backend", "epochs", "patience", "keep", "data_dir", "save_every", "recipe",
@@ -79,6 +80,8 @@ def _add_training(add):
     add("--plain-epochs", type=whole, default=0, metavar="N", help="no augmentation in the last N epochs (default: 0)")
     add("--validation", type=whole, default=0, metavar="N",
         help="hold out N training images and monitor those (default: 0, monitor the test set)")
+    add("--validation-seed", type=whole, metavar="SEED",
+        help="seed of the random choice of those images, the same for every --seed (default: 5)")
     add("--patience", type=whole, default=0, metavar="EPOCHS",
         help="stop after this many epochs without improvement (default: 0, never)")
     add("--keep", choices=("last", "best"), help="weights to test at the end (default: last; with --patience: best)")
