@@ -19,10 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 OPTIONS = [
     "--backend", "--dtype", "--epochs", "--batch-size", "--test-batch-size", "--lr", "--momentum", "--seed",
     "--log-interval", "--validation", "--validation-seed", "--data-dir", "--out", "--overwrite", "--resume",
-    "--accept-changes", "--save-every", "--stop-if-unsaved", "--check-finite", "--unknown", "--", "-x", "--e", "--model", "--optimizer",
-    "--nesterov", "--no-nesterov", "--weight-decay", "--no-decay-vectors", "--schedule", "--warmup", "--step-size",
-    "--gamma", "--label-smoothing", "--clip", "--ema", "--augment", "--plain-epochs", "--patience", "--keep",
-    "--recipe",
+    "--accept-changes", "--save-every", "--stop-if-unsaved", "--check-finite", "--unknown", "--", "-x", "--e",
+    "--model", "--optimizer", "--nesterov", "--no-nesterov", "--weight-decay", "--no-decay-vectors", "--schedule",
+    "--warmup", "--step-size", "--gamma", "--label-smoothing", "--clip", "--ema", "--augment", "--plain-epochs",
+    "--patience", "--keep", "--recipe",
 ]  # fmt: skip
 VALUES = [
     "1", "0", "-1", "20", "1.5", "1e400", "nan", "inf", "-inf", "1e-3", "", " ", "numpy", "tpu", "float32", "float16",
