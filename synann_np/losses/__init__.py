@@ -10,6 +10,9 @@ from .binary_cross_entropy import binary_cross_entropy_with_logits
 from .cross_entropy import cross_entropy
 from .mean_squared_error import mse_loss
 from .negative_log_likelihood import nll_loss
+from .soft_labels import soft_nll_loss
 from .surprisal_cross_entropy import surprisal_loss
 
-__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss", "surprisal_loss"]
+__all__ = [
+    "binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss", "soft_nll_loss", "surprisal_loss",
+]  # fmt: skip

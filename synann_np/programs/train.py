@@ -26,7 +26,7 @@ from ..storage.atomic_file import write_atomically
 from ..train import fit
 from ..training.callbacks import out_of_patience
 from .process import status_of
-from .runs.arguments import describe_classes, describe_settings, parse_arguments, to_json
+from .runs.arguments import describe_classes, describe_settings, parse_arguments, settings_of_identity, to_json
 from .runs.board import require_tensorboard, show_curves, tensorboard
 from .runs.elapsed import seconds_since_start
 from .runs.engine import check_batches, runner, threads_of_run
@@ -34,8 +34,7 @@ from .runs.finish import draw_curves, print_final_test
 from .runs.folder import RunFolder
 from .runs.identity import about_run, run_identity
 from .runs.log import announce_stop, command, complain, continuation, follow
-from .runs.options import HYPERPARAMETERS
-from .runs.parts import make_model, make_optimizer, make_tools, schedule_epochs
+from .runs.parts import make_model, make_optimizer, make_tools
 from .runs.ranks import Leading, describe_division, divided, follow_first, on_all_ranks, shards_of, share_state
 from .runs.save_interval import to_interval
 from .runs.saver import RunSaver
@@ -70,8 +69,8 @@ def train(args: argparse.Namespace, prog: str, comm: Any) -> Any:
     model, classes = make_model(args, backend, data, train_set[0], comm)
     check_batches(model, len(train_set[0]), args.batch_size)
     batches_per_epoch = math.ceil(len(train_set[0]) / args.batch_size)
-    optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
     parallel = divided(runner(model, args, comm), comm, args)
+    optimizer, tools = make_optimizer(args), make_tools(args, model, batches_per_epoch)
     shards = shards_of(comm, args, parallel, optimizer, tools.average, test_set)
     run = partial(
         fit, parallel, optimizer, train_set, watched, args.epochs,
@@ -82,11 +81,10 @@ def train(args: argparse.Namespace, prog: str, comm: Any) -> Any:
         with StopSignals() as stop:
             share = partial(share_state, comm, model, optimizer, tools.average, shards=shards)
             return follow_first(share, run, comm, stop, shards.orders if shards else {})
-    settings = {key: getattr(args, key) for key in HYPERPARAMETERS} | {"schedule_epochs": schedule_epochs(args)}
     in_c = args.engine == "fast" and not args.check_finite and backend.name == "numpy"
     found = fast.working_compiler() if in_c else None
     compiler = found and str(found)
-    identity = run_identity(settings | {"C compiler": compiler}, as_one_process(model), data)
+    identity = run_identity(settings_of_identity(args) | {"C compiler": compiler}, as_one_process(model), data)
     saving = {
         "average": tools.average, "interval": to_interval(args.save_every), "needs_best": args.keep == "best",
         "stop_on_error": args.stop_if_unsaved, "warn": complain, "shards": shards,

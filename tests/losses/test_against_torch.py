@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from synann_np.losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
+from synann_np.layers import LogSoftmax
+from synann_np.losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss, soft_nll_loss
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -37,6 +38,18 @@ def test_losses_of_labels(smoothing, weights, ignored, rng):
     if not smoothing:
         theirs = partial(F.nll_loss, target=t, weight=weight, ignore_index=ignored)
         compare(partial(nll_loss, labels=labels, **options), theirs, log_probs)
+
+
+def test_soft_labels(rng):
+    logits, t = rng.standard_normal((9, 4)) * 3, rng.dirichlet(np.ones(4), 9)
+    layer = LogSoftmax()
+
+    def ours(logits):
+        y, cache = layer.forward(logits)
+        value, dy = soft_nll_loss(y, t)
+        return value, layer.backward(dy, cache)[0]
+
+    compare(ours, lambda y: F.cross_entropy(y, torch.tensor(t)), logits)
 
 
 def test_losses_of_values(rng):

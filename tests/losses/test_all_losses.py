@@ -9,7 +9,14 @@ import pytest
 import strict_device
 from synann_np.gradcheck import numeric_gradient
 from synann_np.layers import LogSoftmax, Softmax
-from synann_np.losses import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss, surprisal_loss
+from synann_np.losses import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    mse_loss,
+    nll_loss,
+    soft_nll_loss,
+    surprisal_loss,
+)
 from synann_np.mathematics.surprisal import conjugate_complement
 
 CLASS_WEIGHTS = np.array([0.5, 2.0, 0.0, 1.0])
@@ -26,6 +33,10 @@ def labels(rng, N, K):
 
 def values(rng, N, K):
     return rng.uniform(0, 1, (N, K))
+
+
+def distributions(rng, N, K):
+    return np.exp(log_probs(rng, N, K))
 
 
 def normal(rng, N, K):
@@ -45,6 +56,7 @@ CASES = {
     "nll, all": (
         partial(nll_loss, label_smoothing=0.2, class_weights=CLASS_WEIGHTS, ignore_index=3), log_probs, labels,
     ),
+    "soft nll": (soft_nll_loss, log_probs, distributions),
     "cross-entropy": (cross_entropy, normal, labels),
     "cross-entropy, all": (
         partial(cross_entropy, label_smoothing=0.3, class_weights=CLASS_WEIGHTS, ignore_index=0), normal, labels,
@@ -178,6 +190,30 @@ def test_weighted_nll_is_the_weighted_mean_of_the_docstring():
         W += s[n] * c[t[n]]
     value, _ = CASES["nll, all"][0](y, t, sample_weights=np.where(t == 3, 9.0, s))
     assert float(value) == pytest.approx(total / W, rel=1e-12)
+
+
+def test_soft_labels_that_are_certain_are_labels():
+    y, t, s = draw("nll")
+    for weights in (None, s):
+        expected, dy = nll_loss(y, t, sample_weights=weights)
+        value, found = soft_nll_loss(y, np.eye(4)[t], sample_weights=weights)
+        assert float(value) == pytest.approx(float(expected), rel=1e-12)
+        np.testing.assert_allclose(found, dy, rtol=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, np.nan])
+def test_soft_labels_that_are_no_probabilities_are_refused(wrong):
+    y, t, _ = draw("soft nll")
+    t[1, 2] = wrong
+    with pytest.raises(ValueError, match="probabilities"):
+        soft_nll_loss(y, t)
+
+
+def test_an_impossible_class_costs_nothing_unless_its_soft_label_is_above_0():
+    y = np.log(np.array([[0.5, 0.5, 1e-300]]))
+    y[0, 2] = -np.inf
+    assert soft_nll_loss(y, np.array([[0.5, 0.5, 0.0]]))[0] == pytest.approx(np.log(2))
+    assert soft_nll_loss(y, np.array([[0.5, 0.4, 0.1]]))[0] == np.inf
 
 
 def test_cross_entropy_is_nll_of_log_softmax():

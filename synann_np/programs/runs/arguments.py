@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ...storage.regular_file import read_text
-from .options import CHUNKS, DEFAULTS, HIDDEN, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
+from .options import CHUNKS, DEFAULTS, HIDDEN, HYPERPARAMETERS, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
+from .parts import schedule_epochs
 from .recipes import RecipeError, read_recipe, recipe_lines
+from .teachers import WEIGHT, teacher_identity
 
 
 def parse_arguments(argv: Sequence[str] | None, description: str | None, prog: str | None = None) -> argparse.Namespace:
@@ -42,6 +44,12 @@ def to_json(args: argparse.Namespace, **more: Any) -> str:
     return json.dumps(settings | more, indent=2) + "\n"
 
 
+def settings_of_identity(args: argparse.Namespace) -> dict[str, Any]:
+    """What the numbers of a run depend on, dict name -> value: a run is continued only with the same."""
+    made_of_several = {"schedule_epochs": schedule_epochs(args), "teacher": teacher_identity(args.teacher)}
+    return {key: getattr(args, key) for key in HYPERPARAMETERS} | made_of_several
+
+
 def describe_settings(args: argparse.Namespace) -> Iterator[str]:
     """Lines that tell the recipe and every setting."""
     if args.recipe is not None:
@@ -66,6 +74,10 @@ def _completed(args, parser):
         parser.error("argument --patience, --keep best: need --validation N, since the test set must not choose")
     if not args.validation and args.validation_seed is not None:
         parser.error("argument --validation-seed: needs --validation N")
+    if args.teacher is None and args.teacher_weight is not None:
+        parser.error("argument --teacher-weight: needs --teacher")
+    if args.teacher is not None and args.teacher_weight is None:
+        args.teacher_weight = WEIGHT
     if args.chunks is None:
         args.chunks = CHUNKS if args.distributed == "mpi" or args.shard else 0
     if args.hidden and args.model not in HIDDEN:

@@ -1,0 +1,44 @@
+"""The models of --teacher."""
+
+import argparse
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from ... import fast
+from ...backend import BackendLike
+from ...storage.checkpoint import load
+from ...training.teacher import Teacher
+from ..command_line import path
+
+WEIGHT = 0.9  # of the answers, against the labels
+
+
+def teachers(text: str) -> str:
+    """Files of models or folders of runs, separated by commas, as absolute paths: a run may be resumed elsewhere."""
+    return ",".join(str(path(part).resolve()) for part in text.split(","))
+
+
+def teacher_files(text: str) -> list[Path]:
+    """The files; of a run the model after its last epoch."""
+    paths = map(Path, text.split(","))
+    return [p / "last.safetensors" if p.is_dir() else p for p in paths]
+
+
+def make_teacher(args: argparse.Namespace, backend: BackendLike) -> Teacher | None:
+    """Teacher of args.teacher, None without. Raises: OSError, CheckpointError for a file that is no model."""
+    if args.teacher is None:
+        return None
+    models: list[Any] = [load(file, backend) for file in teacher_files(args.teacher)]
+    if args.engine == "fast":
+        models = [fast.compile(model, args.threads, input_gradient=False) for model in models]
+    return Teacher(models, args.teacher_weight)
+
+
+def teacher_identity(text: str | None) -> str | None:
+    """16 hex digits over the files: a run cannot be continued with another teacher."""
+    if text is None:
+        return None
+    return hashlib.sha256(b"".join(hashlib.sha256(f.read_bytes()).digest() for f in teacher_files(text))).hexdigest()[
+        :16
+    ]
