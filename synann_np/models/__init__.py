@@ -3,8 +3,8 @@
 All of them take `in_shape`, the shape of one example without the batch axis, and `classes`: the defaults are MNIST's.
 """
 
-from .cnn import SynaCNN, SynaSmallCNN
-from .convolutional import SynaLeNet, SynaNN
+from .cnn import SynaCNN, SynaLeNet, SynaSmallCNN
+from .convolutional import SynaNN
 from .global_pool import SynaGlobalPool
 from .normalized import normalized
 from .perceptron import SynaMLP

@@ -1,4 +1,4 @@
-"""The convolutional network of the seed, whose classifier has a synapse, and the same without its dropout."""
+"""The convolutional network of the seed, whose classifier has a synapse."""
 
 from typing import Any
 
@@ -68,16 +68,3 @@ def SynaNN(
     ]
     left_out = {"none"} | ({"fcn"} if synapse == "none" else set())  # made all the same: it draws random numbers
     return Sequential([(name, layer) for name, layer in layers if name not in left_out], dtype, backend)
-
-
-def SynaLeNet(
-    seed: int = 5, dtype: DTypeLike = "float32", backend: BackendLike = "numpy",
-    in_shape: tuple[int, ...] = (1, 28, 28), classes: int = 10,
-) -> Sequential:  # fmt: skip
-    """SynaNN without its dropout and without the relu before the softmax: what `--recipe augmented` trains.
-
-    Arguments, returns, raises: as SynaNN.
-    """
-    layers = SynaNN(seed, dtype, backend, in_shape=in_shape, classes=classes).layers
-    left_out = {"conv2_drop", "relu3", "fc1_drop"}
-    return Sequential([(name, layer) for name, layer in layers.items() if name not in left_out], dtype, backend)
