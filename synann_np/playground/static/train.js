@@ -7,7 +7,7 @@ import { digits, percent } from "./numbers.js";
 import { ask, latestOnly } from "./server.js";
 
 const MODELS = {
-  lenet: "SynaNN without dropout",
+  lenet: "SynaNN with batch-norm, without dropout",
   synann: "SynaNN, as published",
   mlp: "perceptron",
   rnn: "recurrent synapses",
