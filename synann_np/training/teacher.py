@@ -38,10 +38,15 @@ class Teacher:
         """
         expected = first_outputs(student, x, "Teacher", 1).shape
         for model in self.models:
-            theirs = model.backend.name, model.input_dtype, scaling(model)
-            if theirs != (ours := (student.backend.name, student.input_dtype, scaling(student))):
+            ours, theirs = ((m.backend.name, m.input_dtype) for m in (student, model))
+            if theirs != ours:
                 raise ValueError(
-                    f"Teacher: expected the student's backend, dtype and scaling of the pixels, {ours}, got {theirs}"
+                    f"Teacher: expected a model on {ours[0]} in {ours[1]}, like the student, got {' in '.join(theirs)}"
+                )
+            if scaling(model) != scaling(student):
+                raise ValueError(
+                    "Teacher: one of teacher and student begins with a Normalize layer (--normalize), the other does not: "
+                    "they would need pixels scaled in different ways"
                 )
             answers = first_outputs(model, x, "Teacher", 1)
             if answers.shape != expected:
