@@ -45,8 +45,8 @@ class Teacher:
                 )
             if scaling(model) != scaling(student):
                 raise ValueError(
-                    "Teacher: one of teacher and student begins with a Normalize layer (--normalize), the other does not: "
-                    "they would need pixels scaled in different ways"
+                    "Teacher: one of teacher and student begins with a Normalize layer (--normalize), the other does "
+                    "not, so they need pixels scaled in different ways"
                 )
             answers = first_outputs(model, x, "Teacher", 1)
             if answers.shape != expected:
@@ -55,8 +55,9 @@ class Teacher:
 
     def targets(self, x: Array, labels: Array, label_smoothing: float = 0.0) -> Array:
         """t (N, K) of a batch. Arguments: x (N, ...), labels (N,) of the classes; label_smoothing: ε in 0..1."""
-        p = sum(self.models[0].backend.xp.exp(model.forward(x)[0]) for model in self.models) / len(self.models)
-        K, xp = p.shape[1], self.models[0].backend.xp
+        xp = self.models[0].backend.xp
+        p = sum(xp.exp(model.forward(x)[0]) for model in self.models) / len(self.models)
+        K = p.shape[1]
         is_label = (labels[:, None] == xp.arange(K)).astype(p.dtype)
         smoothed = (1 - label_smoothing) * is_label + label_smoothing / K
         return self.weight * p + (1 - self.weight) * smoothed
