@@ -80,7 +80,7 @@ def names(groups: Any) -> list[str]:
         settings = runs[0].settings
         differing = [
             f"{key} {_shown(key, value)}"
-            for key, value in settings.items()
+            for key, value in sorted(settings.items(), key=lambda item: item[0] != "teacher")
             if value and key not in OF_THE_PLACE | HAVE_A_COLUMN and any(other.get(key) != value for other in namesakes)
         ]
         names.append(", ".join([label, *differing[:2]]))
