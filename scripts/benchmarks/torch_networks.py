@@ -43,14 +43,14 @@ class SynaNN(nn.Module):
 class SynaLeNet(nn.Module):
     def __init__(self):
         super().__init__()
-        self.conv1, self.norm1 = nn.Conv2d(1, 10, 5, bias=False), nn.BatchNorm2d(10)
-        self.conv2, self.norm2 = nn.Conv2d(10, 20, 5, bias=False), nn.BatchNorm2d(20)
+        self.conv1, self.norm1 = nn.Conv2d(1, 10, 5), nn.BatchNorm2d(10)
+        self.conv2, self.norm2 = nn.Conv2d(10, 20, 5), nn.BatchNorm2d(20)
         self.fc1, self.fcn = nn.Linear(320, 64), Synapse(64)
         self.fcb, self.fc2 = nn.BatchNorm1d(64), nn.Linear(64, 10)
 
     def forward(self, x):
-        x = F.relu(self.norm1(F.max_pool2d(self.conv1(x), 2)))
-        x = F.relu(self.norm2(F.max_pool2d(self.conv2(x), 2))).flatten(1)
+        x = self.norm1(F.relu(F.max_pool2d(self.conv1(x), 2)))
+        x = self.norm2(F.relu(F.max_pool2d(self.conv2(x), 2))).flatten(1)
         x = torch.sigmoid(self.fc1(x))
         return F.log_softmax(self.fc2(self.fcb(self.fcn(x))), dim=1)
 
