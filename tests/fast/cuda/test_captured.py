@@ -108,8 +108,9 @@ def test_a_run_of_every_recipe_by_captured_steps_equals_the_plain_run(monkeypatc
 
     lines = []
     fast, records, state, plain_records, plain_state = both_ways(device, make, train, lines.append)
-    # Sums in another order, and Adam divides by small numbers. 1e-9 was measured with batch-norm after convolutions.
-    tolerance = {"rnn": 1e-9, "best": 1e-8, "quick": 1e-8}.get(recipe, 0)
+    # Sums in another order, and Adam divides by small numbers. With batch-norm after
+    # convolutions, 1e-9 was measured, and 4e-12 with the two of `augmented`.
+    tolerance = {"rnn": 1e-9, "best": 1e-8, "quick": 1e-8, "augmented": 1e-11}.get(recipe, 0)
     if recipe in ("best", "quick"):
         # norm2 takes norm1's bias away again: its gradient is rounding, 1e-17, and stays far below Adam's eps.
         for name in [name for name in state if "norm1.bias" in name]:
