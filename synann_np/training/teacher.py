@@ -7,6 +7,8 @@ from ..backend import Array
 from ..losses.negative_log_likelihood import check_log_probs
 from .data_set import first_outputs, scaling
 
+WEIGHT = 0.9  # of the answers, against the labels
+
 
 class Teacher:
     """Soft labels of a batch (Hinton, Vinyals and Dean, 2015): the mean of what other models answer, and the labels.
@@ -24,7 +26,7 @@ class Teacher:
     Raises: ValueError for no models, or another weight.
     """
 
-    def __init__(self, models: Iterable[Any], weight: float = 0.9) -> None:
+    def __init__(self, models: Iterable[Any], weight: float = WEIGHT) -> None:
         self.models, self.weight = list(models), weight
         if not self.models or not 0 <= weight <= 1:
             raise ValueError(

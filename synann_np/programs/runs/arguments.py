@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ...storage.regular_file import read_text
+from ...training.teacher import WEIGHT
 from .options import CHUNKS, DEFAULTS, HIDDEN, HYPERPARAMETERS, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
 from .parts import schedule_epochs
 from .recipes import RecipeError, read_recipe, recipe_lines
-from .teachers import WEIGHT, teacher_identity
+from .teachers import teacher_identity
 
 
 def parse_arguments(argv: Sequence[str] | None, description: str | None, prog: str | None = None) -> argparse.Namespace:

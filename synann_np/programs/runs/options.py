@@ -4,18 +4,19 @@ import argparse
 import os
 
 from ...distributed.launch import KINDS
+from ...training.teacher import WEIGHT
 from ..command_line import Parser, add_backend, path
 from .option_types import augment, count, decay, interval, rate, share, whole
 from .parts import NETWORKS, OPTIMIZERS, SCHEDULES
 from .recipes import recipe_names
-from .teachers import WEIGHT, teachers
+from .teachers import teachers
 
 # What the numbers of a run depend on, and what else a resumed run takes over.
 HYPERPARAMETERS = (
     "model", "hidden", "shard", "normalize", "batch_size", "test_batch_size", "optimizer", "lr", "momentum", "nesterov",
     "weight_decay", "decay_vectors", "schedule", "warmup", "step_size", "gamma", "label_smoothing", "clip", "ema",
-    "augment", "plain_epochs", "seed", "log_interval", "validation",
-    "validation_seed", "teacher_weight", "engine", "chunks",
+    "augment", "plain_epochs", "seed", "log_interval", "validation", "validation_seed",
+    "teacher_weight", "engine", "chunks",
 )  # fmt: skip
 TAKEN_OVER = (
     *HYPERPARAMETERS, "dtype", "backend", "epochs", "patience", "keep", "data_dir", "save_every", "recipe",

@@ -11,8 +11,6 @@ from ...storage.checkpoint import load
 from ...training.teacher import Teacher
 from ..command_line import path
 
-WEIGHT = 0.9  # of the answers, against the labels
-
 
 def teachers(text: str) -> str:
     """Files of models or folders of runs, separated by commas, as absolute paths: a run may be resumed elsewhere."""
@@ -39,6 +37,7 @@ def teacher_identity(text: str | None) -> str | None:
     """16 hex digits over the files: a run cannot be continued with another teacher."""
     if text is None:
         return None
-    return hashlib.sha256(b"".join(hashlib.sha256(f.read_bytes()).digest() for f in teacher_files(text))).hexdigest()[
-        :16
-    ]
+    digest = hashlib.sha256()
+    for file in teacher_files(text):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
