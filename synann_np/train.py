@@ -9,8 +9,8 @@ from typing import Any
 from . import arguments
 from .backend import Array
 from .data import batches, epoch_permutation
-from .losses import nll_loss, soft_nll_loss
-from .training.check_options import check_divisible, check_options, check_teacher
+from .losses import nll_loss
+from .training.check_options import check_divisible, check_options
 from .training.clipping import clip_grad_norm
 from .training.data_set import check_data_set, check_last_batch, scaling
 from .training.evaluation import evaluate, evaluate_set, outputs, predict, predict_proba
@@ -58,7 +58,7 @@ def fit(
         step: updates that were done before.
         finished: epochs that were done before, evaluation included. It distinguishes a run stopped between the last
             batch of an epoch and its evaluation from one stopped after it. None: all epochs whose batches are done.
-        tools: TrainingTools: schedule, label smoothing, clipping, average of the weights, augmentation, teacher.
+        tools: TrainingTools: schedule, label smoothing, clipping, average of the weights, augmentation.
         loss: function of outputs and targets -> value and gradient, see losses;
             functools.partial(nll_loss, class_weights=...) sets its options.
         metrics: dict name -> function of all outputs and targets of the test set, see training/metrics.py.
@@ -81,7 +81,6 @@ def fit(
     if hasattr(model, "batches"):
         check_divisible(train_set, loss)
     check_last_batch(model, train_set, batch_size)
-    check_teacher(model, train_set, loss, tools)
     if test_set is not None:
         test_set = check_data_set(model, test_set, loss, "fit: test_set", test_batch_size)
     batches_per_epoch = math.ceil(len(train_set) / batch_size)
@@ -134,17 +133,14 @@ def train_steps(
     divide = getattr(model, "batches", batches)  # of distributed.DataParallel: the rows of this process
     if weights is not None:
         loss, labels = LossOfRows(loss, labels, weights), model.backend.xp.arange(len(images))
-    smoothing, teach = tools.label_smoothing, None
-    if tools.teacher:  # who smooths the labels before mixing them with the answers
-        loss, smoothing, teach = soft_nll_loss, 0.0, partial(tools.teacher.targets, label_smoothing=smoothing)
-    walk = divide(images, labels, batch_size, order, model.input_dtype, tools.augment, step, scaling(model), teach)
+    walk = divide(images, labels, batch_size, order, model.input_dtype, tools.augment, step, scaling(model))
     for done, (x, targets) in enumerate(walk):
         number = step + done
         if tools.schedule:
             optimizer.lr = tools.schedule(number)
         try:
             value = train_step(
-                model, optimizer, x, targets, number, smoothing, tools.max_norm, loss
+                model, optimizer, x, targets, number, tools.label_smoothing, tools.max_norm, loss
             )  # fmt: skip
         except FloatingPointError as error:
             epoch = number // math.ceil(len(images) / batch_size) + 1

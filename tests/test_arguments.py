@@ -22,7 +22,7 @@ OPTIONS = [
     "--accept-changes", "--save-every", "--stop-if-unsaved", "--check-finite", "--unknown", "--", "-x", "--e",
     "--model", "--optimizer", "--nesterov", "--no-nesterov", "--weight-decay", "--no-decay-vectors", "--schedule",
     "--warmup", "--step-size", "--gamma", "--label-smoothing", "--clip", "--ema", "--augment", "--plain-epochs",
-    "--patience", "--keep", "--teacher", "--teacher-weight", "--recipe",
+    "--patience", "--keep", "--recipe",
 ]  # fmt: skip
 VALUES = [
     "1", "0", "-1", "20", "1.5", "1e400", "nan", "inf", "-inf", "1e-3", "", " ", "numpy", "tpu", "float32", "float16",
@@ -51,7 +51,6 @@ def check(args):
     assert args.warmup < args.epochs
     assert args.keep in ("last", "best")
     assert args.validation or not (args.patience or args.keep == "best")
-    assert (args.teacher is None) == (args.teacher_weight is None)
     make_optimizer(args)
     assert (to_augment(args.augment) is None) == (args.augment == "none")
     assert min(args.seed, args.validation, args.patience) >= 0
@@ -145,9 +144,6 @@ def refusal(capsys, *argv):
     [
         (["--patience", "3"], "--validation N, since the test set must not choose"),
         (["--validation-seed", "3"], "--validation-seed: needs --validation N"),
-        (["--teacher-weight", "1"], "--teacher-weight: needs --teacher"),
-        (["--teacher", "a", "--teacher-weight", "2"], "expected at most 1, got 2"),
-        (["--teacher", "a,,b"], "expected a path, got an empty text"),
         (["--keep", "best"], "--validation N, since the test set must not choose"),
         (["--nesterov", "--optimizer", "adam"], "--nesterov: needs --optimizer sgd"),
         (["--nesterov", "--momentum", "0"], "--momentum above 0"),

@@ -44,10 +44,6 @@ def test_groups_of_one_name_are_told_apart_by_what_differs(tmp_path):
     b = make_run(tmp_path / "b", [980], model="mlp", epochs=3, lr=0.2, momentum=0.9, seed=2)
     c = make_run(tmp_path / "c", [970], model="cnn", epochs=3, lr=0.2, momentum=0.9, seed=2)
     assert names(group(map(read_run, (a, b, c)))) == ["mlp, lr 0.1", "mlp, lr 0.2", "cnn"]
-    d = make_run(tmp_path / "d", [970], model="cnn", epochs=3, lr=0.2, momentum=0.9, seed=2, teacher="/runs/x,/runs/y")
-    assert names(group(map(read_run, (c, d)))) == ["cnn", "cnn, teacher x,y"]
-    e = make_run(tmp_path / "e", [970], model="cnn", epochs=3, lr=0.1, momentum=0.8, seed=2)
-    assert names(group(map(read_run, (d, e)))) == ["cnn, teacher x,y, lr 0.2", "cnn, lr 0.1, momentum 0.8"]
 
 
 def test_a_run_from_before_an_option_equals_one_with_the_option_off(tmp_path):

@@ -86,7 +86,6 @@ def batches(
     augment: Any = None,
     step: int = 0,
     scaling: tuple[Any, Any] = (MEAN, STD),
-    teach: Any = None,
 ) -> Iterator[tuple[Array, Array]]:
     """Iterate over batches as a model takes them; the last one holds the rest.
 
@@ -100,7 +99,6 @@ def batches(
         step: of the first batch; it counts up.
         dtype: of x. "uint8" leaves the bytes as they are, for a model that normalises them itself.
         scaling: mean and standard deviation of the pixels of uint8 images, see `normalise`.
-        teach: function of (x, labels of the batch) -> targets, which are yielded in the place of the labels.
 
     Yields:
         x (batch_size, ...) as of `to_input`, or bytes (batch_size, H, W); labels (batch_size, ...)
@@ -123,8 +121,7 @@ def batches(
             if permutation is not None:
                 chosen = permutation[chosen]
             rows = images[chosen] if augment is None else augment(images[chosen], step + number)
-            x = rows if dtype == "uint8" else to_input(rows, dtype, *scaling)
-            yield x, labels[chosen] if teach is None else teach(x, labels[chosen])
+            yield (rows if dtype == "uint8" else to_input(rows, dtype, *scaling)), labels[chosen]
 
     return walk()
 

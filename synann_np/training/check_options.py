@@ -4,8 +4,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..losses import nll_loss
-
 
 def check_options(loss: Callable, metrics: dict[str, Callable] | None, tools: Any) -> None:
     """Refuse what would fail only after the first step or the first epoch.
@@ -19,18 +17,6 @@ def check_options(loss: Callable, metrics: dict[str, Callable] | None, tools: An
         raise TypeError(f"fit: expected metrics to be a dict of functions, {{'top 3': top_k(3)}}, got {metrics!r:.80}")
     if tools.label_smoothing and "label_smoothing" not in inspect.signature(loss).parameters:
         raise ValueError(f"fit: label_smoothing {tools.label_smoothing}, but the loss has no such argument")
-
-
-def check_teacher(model: Any, train_set: Any, loss: Callable, tools: Any) -> None:
-    """Refuse a teacher whose answers would not fit the model, or with another loss than nll_loss or sample weights.
-
-    Raises: ValueError.
-    """
-    if tools.teacher is None:
-        return
-    if loss is not nll_loss or train_set.weights is not None:
-        raise ValueError("fit: a teacher needs loss=nll_loss without options, and a train_set without sample weights")
-    tools.teacher.check(model, train_set.x[:1])
 
 
 def check_divisible(train_set: Any, loss: Callable) -> None:

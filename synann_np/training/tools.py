@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .teacher import Teacher
 from .weight_average import WeightAverage
 
 
@@ -17,7 +16,6 @@ class TrainingTools:
     average: WeightAverage of the model: moved after every step, and evaluated in the place of the weights.
     augment: function of (images (N, 28, 28) uint8, step) -> images like them, for training only, see augment.py;
         distributed training passes first_row too.
-    teacher: Teacher: its targets take the place of the labels, and soft_nll_loss that of nll_loss.
     """
 
     schedule: Callable | None = None
@@ -25,7 +23,6 @@ class TrainingTools:
     max_norm: float | None = None
     average: WeightAverage | None = None
     augment: Callable | None = None
-    teacher: Teacher | None = None
 
 
 PLAIN = TrainingTools()

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ...storage.regular_file import read_text
-from ...training.teacher import WEIGHT
 from .options import CHUNKS, DEFAULTS, HIDDEN, HYPERPARAMETERS, OF_ONE_CALL, SWITCHES, TAKEN_OVER, make_parser
 from .parts import schedule_epochs
 from .recipes import RecipeError, read_recipe, recipe_lines
-from .teachers import teacher_identity
 
 
 def parse_arguments(argv: Sequence[str] | None, description: str | None, prog: str | None = None) -> argparse.Namespace:
@@ -47,8 +45,7 @@ def to_json(args: argparse.Namespace, **more: Any) -> str:
 
 def settings_of_identity(args: argparse.Namespace) -> dict[str, Any]:
     """What the numbers of a run depend on, dict name -> value: a run is continued only with the same."""
-    made_of_several = {"schedule_epochs": schedule_epochs(args), "teacher": teacher_identity(args.teacher)}
-    return {key: getattr(args, key) for key in HYPERPARAMETERS} | made_of_several
+    return {key: getattr(args, key) for key in HYPERPARAMETERS} | {"schedule_epochs": schedule_epochs(args)}
 
 
 def describe_settings(args: argparse.Namespace) -> Iterator[str]:
@@ -75,10 +72,6 @@ def _completed(args, parser):
         parser.error("argument --patience, --keep best: need --validation N, since the test set must not choose")
     if not args.validation and args.validation_seed is not None:
         parser.error("argument --validation-seed: needs --validation N")
-    if args.teacher is None and args.teacher_weight is not None:
-        parser.error("argument --teacher-weight: needs --teacher")
-    if args.teacher is not None and args.teacher_weight is None:
-        args.teacher_weight = WEIGHT
     if args.chunks is None:
         args.chunks = CHUNKS if args.distributed == "mpi" or args.shard else 0
     if args.hidden and args.model not in HIDDEN:

@@ -79,17 +79,12 @@ def names(groups: Any) -> list[str]:
         namesakes = [other[0].settings for other, name in zip(groups, labels, strict=True) if name == label]
         settings = runs[0].settings
         differing = [
-            f"{key} {_shown(key, value)}"
-            for key, value in sorted(settings.items(), key=lambda item: item[0] != "teacher")
+            f"{key} {value}"
+            for key, value in settings.items()
             if value and key not in OF_THE_PLACE | HAVE_A_COLUMN and any(other.get(key) != value for other in namesakes)
         ]
         names.append(", ".join([label, *differing[:2]]))
     return names
-
-
-def _shown(key, value):
-    """A setting in a name: of the runs that teach, only the last part of each path."""
-    return ",".join(PurePath(part).name for part in str(value).split(",")) if key == "teacher" else value
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:

@@ -4,23 +4,20 @@ import argparse
 import os
 
 from ...distributed.launch import KINDS
-from ...training.teacher import WEIGHT
 from ..command_line import Parser, add_backend, path
 from .option_types import augment, count, decay, interval, rate, share, whole
 from .parts import NETWORKS, OPTIMIZERS, SCHEDULES
 from .recipes import recipe_names
-from .teachers import teachers
 
 # What the numbers of a run depend on, and what else a resumed run takes over.
 HYPERPARAMETERS = (
     "model", "hidden", "shard", "normalize", "batch_size", "test_batch_size", "optimizer", "lr", "momentum", "nesterov",
     "weight_decay", "decay_vectors", "schedule", "warmup", "step_size", "gamma", "label_smoothing", "clip", "ema",
-    "augment", "plain_epochs", "seed", "log_interval", "validation", "validation_seed",
-    "teacher_weight", "engine", "chunks",
+    "augment", "plain_epochs", "seed", "log_interval", "validation", "validation_seed", "engine", "chunks",
 )  # fmt: skip
 TAKEN_OVER = (
     *HYPERPARAMETERS, "dtype", "backend", "epochs", "patience", "keep", "data_dir", "save_every", "recipe",
-    "tensorboard", "teacher",
+    "tensorboard",
 )  # fmt: skip
 OF_ONE_CALL = ("resume", "overwrite", "accept_changes", "distributed")
 SWITCHES = ("normalize", "shard", "nesterov", "decay_vectors")  # --nesterov and --no-nesterov
@@ -84,10 +81,6 @@ def _add_training(add):
         help="hold out N training images and monitor those (default: 0, monitor the test set)")
     add("--validation-seed", type=whole, metavar="SEED",
         help="seed of the random choice of those images, the same for every --seed (default: 5)")
-    add("--teacher", type=teachers, metavar="RUN[,RUN]",
-        help="folders of runs, or .safetensors files: learn from the mean of what these models answer (default: none)")
-    add("--teacher-weight", type=share, metavar="W",
-        help=f"weight of the teachers' answers, against that of the labels (default: {WEIGHT})")
     add("--patience", type=whole, default=0, metavar="EPOCHS",
         help="stop after this many epochs without improvement (default: 0, never)")
     add("--keep", choices=("last", "best"), help="weights to test at the end (default: last; with --patience: best)")

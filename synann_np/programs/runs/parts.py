@@ -13,7 +13,6 @@ from ...optim import SGD, Adam, AdamW
 from ...training.schedules import constant, cosine, one_cycle, step_decay, warm_up
 from ...training.tools import TrainingTools
 from ...training.weight_average import WeightAverage
-from .teachers import make_teacher
 
 # global_pool, the largest by a factor of 100, takes more than a day on two cores: no benchmark includes it.
 NETWORKS = MODELS | {"global_pool": SynaGlobalPool}
@@ -58,7 +57,6 @@ def make_tools(args: argparse.Namespace, model: Any, batches_per_epoch: Any) -> 
         max_norm=args.clip or None,
         average=WeightAverage(model, args.ema) if args.ema else None,
         augment=make_augment(args, batches_per_epoch),
-        teacher=make_teacher(args, model.backend),
     )
 
 

@@ -26,7 +26,6 @@ from synann_np.programs.runs.parts import make_model, make_optimizer, make_tools
 from synann_np.programs.runs.recipes import recipe_names
 from synann_np.sequential import Sequential
 from synann_np.train import fit
-from synann_np.training.teacher import Teacher
 from synann_np.training.tools import TrainingTools
 from synann_np.training.weight_average import WeightAverage
 
@@ -318,21 +317,6 @@ def test_a_tool_that_computes_with_the_step_is_not_captured(monkeypatch):
     assert_same(state, plain_state)
     assert len(lines) == 1
     assert lines[0].startswith("The plain layers train: TypeError: unsupported operand type(s) for //: 'StepNumber'")
-
-
-def test_a_run_with_a_teacher_is_not_captured(monkeypatch):
-    device, lines = captured_device(monkeypatch), []
-
-    def make(backend):
-        model, optimizer, _ = on_pictures(backend, None)
-        teacher, _, _ = on_pictures(backend, None)
-        teacher.params["1.weight"] *= -1
-        return model, optimizer, TrainingTools(teacher=Teacher([teacher]), label_smoothing=0.1)
-
-    _, records, state, plain_records, plain_state = both_ways(device, make, train_pictures, lines.append)
-    assert records == plain_records
-    assert_same(state, plain_state)
-    assert lines == ["The plain layers train: a teacher answers in every step"]
 
 
 def test_a_step_that_fails_in_the_middle_is_repeated_by_the_plain_layers(monkeypatch):

@@ -33,7 +33,7 @@ class CapturedModel(Compiled):
     ):  # fmt: skip
         """As train.train_steps."""
         done = 0
-        refusal = "a teacher answers in every step" if tools.teacher else self.capturing.refusal(optimizer, order)
+        refusal = self.capturing.refusal(optimizer, order)
         if refusal is None:
             try:
                 return self.capturing.run(optimizer, images, labels, order, batch_size, step, tools, loss, weights)
