@@ -10,9 +10,12 @@ import strict_device
 from synann_np.data import load_mnist
 from synann_np.data.augment import Augment, inverse_affine, sample, smooth_basis
 
-EVERYTHING = {"shift": 2.5, "rotate": 12.0, "scale": 0.1, "shear": 0.15, "elastic": 1.5, "smoothness": 4.0}
+EVERYTHING = {
+    "shift": 2.5, "rotate": 12.0, "scale": 0.1, "shear": 0.15, "elastic": 1.5, "smoothness": 4.0, "erase": 5,
+}  # fmt: skip
+DEFORMED = EVERYTHING | {"erase": 0}
 SINGLY = [
-    {"shift": 2.0}, {"rotate": 15.0}, {"scale": 0.2}, {"shear": 0.3}, {"elastic": 1.5}, EVERYTHING,
+    {"shift": 2.0}, {"rotate": 15.0}, {"scale": 0.2}, {"shear": 0.3}, {"elastic": 1.5}, {"erase": 8}, EVERYTHING,
 ]  # fmt: skip
 each_strength = pytest.mark.parametrize("strengths", SINGLY, ids=lambda s: "+".join(s))
 
@@ -202,7 +205,7 @@ def test_the_squares_of_the_basis_sum_to_one(length, smoothness):
 
 def test_the_picture_is_sampled_at_affine_place_plus_field(digits):
     """The whole against its parts, each computed on its own in float64."""
-    augment, images = Augment(7, **EVERYTHING), digits[:, :, 4:24]  # not square
+    augment, images = Augment(7, **DEFORMED), digits[:, :, 4:24]  # not square
     affine = augment._affine(images, 3, 0).astype("float64")
     noise = field(augment, images, 3)
     new = augment(images, 3)
@@ -283,6 +286,36 @@ def test_on_average_nothing_moves(digits):
     assert np.abs(moved).max() < 6 * 2 / math.sqrt(3 * 3000) + 0.05
 
 
+# ---- erasing
+
+
+@pytest.mark.parametrize("erase", [1, 4, 9])
+def test_a_square_is_erased_and_nothing_else(erase):
+    white = np.full((4000, 11, 9), 255, np.uint8)
+    hidden = Augment(1, erase=erase)(white, 3) == 0
+    assert (hidden.sum(axis=(1, 2)) == erase**2).all()
+    for axis, length in ((2, 11), (1, 9)):
+        along = hidden.any(axis=axis)
+        first = along.argmax(axis=1)
+        assert (along == ((np.arange(length) >= first[:, None]) & (np.arange(length) < first[:, None] + erase))).all()
+        counts = np.bincount(first, minlength=length)
+        places = length + 1 - erase
+        assert counts[places:].sum() == 0
+        # A uniform place: each count scatters by less than √(4000 / places).
+        assert np.abs(counts[:places] - 4000 / places).max() < 5 * math.sqrt(4000 / places)
+
+
+def test_rows_and_columns_of_the_square_are_independent():
+    hidden = Augment(1, erase=4)(np.full((4000, 28, 28), 255, np.uint8), 0) == 0
+    row, column = hidden.any(axis=2).argmax(axis=1), hidden.any(axis=1).argmax(axis=1)
+    assert abs(np.corrcoef(row, column)[0, 1]) < 0.08
+
+
+def test_erasing_comes_after_the_deformation(digits):
+    kept = Augment(7, erase=5)._outside_of_square(digits, 2, 0)
+    np.testing.assert_array_equal(Augment(7, **EVERYTHING)(digits, 2), Augment(7, **DEFORMED)(digits, 2) * kept)
+
+
 # ---- a function of seed, step and row
 
 
@@ -292,6 +325,8 @@ def test_the_recorded_numbers_never_change():
     np.testing.assert_allclose(13.5 - augment._affine(images, 7, 0)[0, :, 0], [0.08011532, 0.58889961], atol=1e-6)
     np.testing.assert_allclose(augment._nodes(images, 7, 0, 36)[1, :, 35], [0.7635684, 1.0669423], atol=1e-6)
     assert len(augment._basis(images)) == 3 + 36
+    hidden = ~Augment(5, erase=4)._outside_of_square(images, 7, 0)
+    assert [tuple(np.argwhere(square)[0]) for square in hidden] == [(23, 3), (24, 10)]
 
 
 @each_strength
@@ -304,7 +339,7 @@ def test_the_same_seed_and_step_give_the_same_pictures(digits, strengths):
 
 @each_strength
 def test_other_steps_seeds_and_rows_give_other_pictures(digits, strengths):
-    same = np.repeat(digits[:1], 20, axis=0)
+    same = np.repeat(digits[:1], 20, axis=0) | (255 if list(strengths) == ["erase"] else 0)  # seen everywhere
     first = Augment(5, **strengths)(same, 7)
     for other in (Augment(5, **strengths)(same, 8), Augment(6, **strengths)(same, 7), np.roll(first, 1, axis=0)):
         assert (first != other).any(axis=(1, 2)).all()
@@ -368,6 +403,8 @@ def test_arithmetic_is_in_float32(digits):
         ({"scale": 1.0}, "scale is a fraction below 1"),
         ({"scale": -0.1}, "scale must"),
         ({"smoothness": 0.5}, "smoothness must be a finite number of at least 1, got 0.5"),
+        ({"erase": -1}, "erase must"),
+        ({"erase": 2.5}, "erase is a whole number of pixels, got 2.5"),
         ({"seed": -1}, "seed must"),
     ],
 )
@@ -384,17 +421,19 @@ def test_only_bytes_in_batches_are_augmented(images):
         augment(images[0], 0)
     with pytest.raises(ValueError, match="count from 0, got -1 and 0"):
         augment(images, -1)
+    with pytest.raises(ValueError, match=r"a square of 10 pixels does not fit into images \(11, 9\)"):
+        Augment(5, erase=10)(images, 0)
 
 
 def test_its_text_tells_the_settings():
     text = repr(Augment(5, shift=2, elastic=1.5))
-    assert text == "Augment(seed=5, shift=2, rotate=0.0, scale=0.0, shear=0.0, elastic=1.5, smoothness=5.0)"
+    assert text == "Augment(seed=5, shift=2, rotate=0.0, scale=0.0, shear=0.0, elastic=1.5, smoothness=5.0, erase=0)"
 
 
 def test_the_channels_of_a_picture_move_together():
     rng = np.random.default_rng(3)
     images = rng.integers(0, 256, (5, 3, 11, 9)).astype("uint8")
-    augment = Augment(4, shift=2, rotate=20, scale=0.1, shear=0.1, elastic=1)
+    augment = Augment(4, shift=2, rotate=20, scale=0.1, shear=0.1, elastic=1, erase=3)
     moved = augment(images, step=7, first_row=2)
     assert moved.shape == images.shape
     for c in range(3):

@@ -51,13 +51,28 @@ def test_the_picture_holds_originals_and_the_versions_of_the_first_steps(script,
         shown["columns"] = [tick.get_text() for tick in axes.get_xticklabels()]
 
     monkeypatch.setattr(samples, "write_png", keep)
-    options = ["--shift", "3", "--rotate", "20", "--scale", "0.2", "--shear", "0", "--elastic", "0", "--seed", "8"]
+    options = [
+        "--shift",
+        "3",
+        "--rotate",
+        "20",
+        "--scale",
+        "0.2",
+        "--shear",
+        "0",
+        "--elastic",
+        "0",
+        "--seed",
+        "8",
+        "--erase",
+        "5",
+    ]
     assert script.main(["--data-dir", str(folder), "--out", "p.png", *options]) == 0
     assert shown["rows"] == ["2", "4", "7"]
     assert shown["columns"] == ["original"] + [f"step {step}" for step in range(8)]
     first = images[[1, 0, 3]]
     np.testing.assert_array_equal(shown["mosaic"][:, :, 0], first)
-    augment = Augment(8, shift=3, rotate=20, scale=0.2)
+    augment = Augment(8, shift=3, rotate=20, scale=0.2, erase=5)
     for step in range(8):
         np.testing.assert_array_equal(shown["mosaic"][:, :, step + 1], augment(first, step))
     assert "shift=3.0, rotate=20.0, scale=0.2" in capsys.readouterr().out

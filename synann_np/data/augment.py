@@ -1,4 +1,4 @@
-"""Augmentation of small grey images: shift, rotation, scale, shear and elastic deformation, new in every step.
+"""Augmentation of small grey images: shift, rotation, scale, shear, elastic deformation, erasing; new in every step.
 
 Everything is a function of (seed, step, row of the batch): no generator is carried along, a resumed run sees the
 pictures that the uninterrupted one would have seen, and both backends draw the same numbers.
@@ -45,15 +45,19 @@ class Augment:
     Source is linear in what is drawn, so one matrix product of the coefficients (2 N, 3 + nodes) with the functions
     1, x, y, B_g (3 + nodes, H W) gives the coordinates of all pixels.
 
+    In the end a square at a uniformly drawn place inside the picture is set to 0, if there is an `erase` (as Cutout,
+    DeVries and Taylor, 2017, where the square may reach over the border). No small part may then decide alone.
+
     Arguments:
         seed: int ≥ 0.
         shift, rotate, scale, shear, elastic: strengths as above, ≥ 0; what is 0 is left out.
         smoothness: of the elastic field, pixels, ≥ 1.
+        erase: side of the square, pixels, an int; the images must be at least as large.
 
     augment(images, step, first_row=0)
         images: (N, H, W) or (N, C, H, W) uint8, of either backend. step: int ≥ 0. first_row: where images begin, if
         they are a part of a batch. Returns uint8 of the same shape on the same backend, a new array unless every
-        strength is 0. The channels of a picture move together. Nothing is
+        strength is 0. The channels of a picture change in the same way. Nothing is
         copied to the host or waited for. Two backends round products and sines differently: now and then a pixel
         differs by one level.
 
@@ -62,22 +66,24 @@ class Augment:
 
     def __init__(
         self, seed: int, shift: float = 0.0, rotate: float = 0.0, scale: float = 0.0, shear: float = 0.0,
-        elastic: float = 0.0, smoothness: float = 5.0,
+        elastic: float = 0.0, smoothness: float = 5.0, erase: int = 0,
     ) -> None:  # fmt: skip
         for name, value, least in (
             ("seed", seed, 0), ("shift", shift, 0), ("rotate", rotate, 0), ("scale", scale, 0), ("shear", shear, 0),
-            ("elastic", elastic, 0), ("smoothness", smoothness, 1),
+            ("elastic", elastic, 0), ("smoothness", smoothness, 1), ("erase", erase, 0),
         ):  # fmt: skip
             if not least <= value < math.inf:  # false for NaN too
                 raise ValueError(f"Augment: {name} must be a finite number of at least {least}, got {value}")
         if scale >= 1:
             raise ValueError(f"Augment: scale is a fraction below 1 (0.1: from 90 % to 110 %), got {scale}")
+        if erase != int(erase):
+            raise ValueError(f"Augment: erase is a whole number of pixels, got {erase}")
         self.seed, self.shift, self.rotate, self.scale, self.shear = seed, shift, rotate, scale, shear
-        self.elastic, self.smoothness = elastic, smoothness
+        self.elastic, self.smoothness, self.erase = elastic, smoothness, int(erase)
         self._bases: dict[int, Any] = {}
 
     def __repr__(self):
-        names = ("seed", "shift", "rotate", "scale", "shear", "elastic", "smoothness")
+        names = ("seed", "shift", "rotate", "scale", "shear", "elastic", "smoothness", "erase")
         return f"Augment({', '.join(f'{name}={getattr(self, name)}' for name in names)})"
 
     def __call__(self, images, step, first_row=0):
@@ -87,17 +93,27 @@ class Augment:
             )
         if step < 0 or first_row < 0:
             raise ValueError(f"Augment: step and first_row count from 0, got {step} and {first_row}")
-        if not any((self.shift, self.rotate, self.scale, self.shear, self.elastic)):
-            return images
+        if self.erase > min(images.shape[-2:]):
+            raise ValueError(f"Augment: a square of {self.erase} pixels does not fit into images {images.shape[-2:]}")
         channels = [images] if images.ndim == 3 else [images[:, c] for c in range(images.shape[1])]
-        first, (N, H, W) = channels[0], channels[0].shape
-        basis = self._basis(first)
+        first, changed = channels[0], False
+        if any((self.shift, self.rotate, self.scale, self.shear, self.elastic)):
+            source = self._source(first, step, first_row)
+            channels, changed = [sample(channel, source[0], source[1]) for channel in channels], True
+        if self.erase:
+            kept = self._outside_of_square(first, step, first_row)
+            channels, changed = [channel * kept for channel in channels], True
+        if not changed:
+            return images
+        return channels[0] if images.ndim == 3 else array_module(images).stack(channels, axis=1)
+
+    def _source(self, images, step, first_row):
+        """Where the pixels come from: (2, N, H, W)."""
+        (N, H, W), basis = images.shape, self._basis(images)
         coefficients = array_module(images).concatenate(
-            [self._affine(first, step, first_row), self._nodes(first, step, first_row, len(basis) - 3)], axis=2
+            [self._affine(images, step, first_row), self._nodes(images, step, first_row, len(basis) - 3)], axis=2
         )
-        source = product(coefficients.reshape(2 * N, len(basis)), basis).reshape(2, N, H, W)
-        moved = [sample(channel, source[0], source[1]) for channel in channels]  # all of them in the same way
-        return moved[0] if images.ndim == 3 else array_module(images).stack(moved, axis=1)
+        return product(coefficients.reshape(2 * N, len(basis)), basis).reshape(2, N, H, W)
 
     def _affine(self, images, step, first_row):
         """Coefficients of 1, x, y in the source: (2, N, 3)."""
@@ -112,6 +128,18 @@ class Augment:
         """Coefficients of the functions B_g: (2, N, nodes)."""
         r = _uniform((len(images), 2, nodes), splitmix64(splitmix64(self.seed)), step, images, first_row)
         return r.transpose(1, 0, 2) * (self.elastic * math.sqrt(3))
+
+    def _outside_of_square(self, images, step, first_row):
+        """False in the square of each picture: bool (N, H, W)."""
+        xp, (N, H, W) = array_module(images), images.shape
+        seed = splitmix64(splitmix64(splitmix64(self.seed)))
+        bits = random_bits((N, 2, 1), seed, step, images, first_row * 2) >> 16
+        inside = []
+        for axis, length in enumerate((H, W)):
+            start = bits[:, axis] * (length + 1 - self.erase) >> 16  # uniform in 0..length − erase, in integers
+            pixel = xp.arange(length, dtype="uint32")
+            inside.append((pixel >= start) & (pixel < start + self.erase))
+        return ~(inside[0][:, :, None] & inside[1][:, None, :])
 
     def _basis(self, images):
         """The functions 1, x, y and, if there is an elastic field, B_g at every pixel: (3 + nodes, H W)."""

@@ -24,6 +24,7 @@ STRENGTHS = {
     "shear": (0.1, "largest shear: pixels to the side for each pixel down"),
     "elastic": (1.4, "standard deviation of the elastic displacement, in pixels"),
     "smoothness": (4.5, "smoothness of the elastic displacement, in pixels"),
+    "erase": (4, "side of a square that is erased, in pixels"),
 }
 
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "show_augmentation") -> 
     parser = Parser(__doc__, prog)
     for name, (default, what) in STRENGTHS.items():
         parser.add_argument(
-            f"--{name}", type=float, default=default, metavar="X", help=f"{what} (default: %(default)s)"
+            f"--{name}", type=type(default), default=default, metavar="X", help=f"{what} (default: %(default)s)"
         )
     parser.add_argument("--seed", type=int, default=5, help="seed of the deformations (default: %(default)s)")
     parser.add_argument("--data-dir", type=path, help="folder or .npz file of images (default: MNIST)")

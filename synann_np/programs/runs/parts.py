@@ -18,7 +18,7 @@ from ...training.weight_average import WeightAverage
 NETWORKS = MODELS | {"global_pool": SynaGlobalPool}
 OPTIMIZERS = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 SCHEDULES = ("constant", "step", "cosine", "one_cycle")
-STRENGTHS = ("shift", "rotate", "scale", "shear", "elastic", "smoothness")
+STRENGTHS = ("shift", "rotate", "scale", "shear", "elastic", "smoothness", "erase")
 
 
 def make_model(
@@ -97,7 +97,7 @@ def to_augment(text: str, seed: int = 0) -> Augment | None:
     """Augment from "shift=2,rotate=10"; None from "none". Raises: ValueError for anything else."""
     if text == "none":
         return None
-    strengths = {}
+    strengths: dict[str, Any] = {}
     for part in text.split(","):
         name, _, value = part.partition("=")
         if name not in STRENGTHS or name in strengths:
