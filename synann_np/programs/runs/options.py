@@ -75,7 +75,7 @@ def _add_training(add):
     add("--ema", type=decay, default=0.0, metavar="DECAY",
         help="evaluate and save a moving average of the weights, such as 0.999 (default: 0, off)")
     add("--augment", type=augment, default="none",
-        help="random deformations, such as shift=2,rotate=10,scale=0.1,elastic=1 (default: none)")
+        help="random deformations, such as shift=2,rotate=10,scale=0.1,elastic=1,erase=4 (default: none)")
     add("--plain-epochs", type=whole, default=0, metavar="N", help="no augmentation in the last N epochs (default: 0)")
     add("--validation", type=whole, default=0, metavar="N",
         help="hold out N training images and monitor those (default: 0, monitor the test set)")
