@@ -95,16 +95,16 @@ class Augment:
             raise ValueError(f"Augment: step and first_row count from 0, got {step} and {first_row}")
         if self.erase > min(images.shape[-2:]):
             raise ValueError(f"Augment: a square of {self.erase} pixels does not fit into images {images.shape[-2:]}")
-        channels = [images] if images.ndim == 3 else [images[:, c] for c in range(images.shape[1])]
-        first, changed = channels[0], False
-        if any((self.shift, self.rotate, self.scale, self.shear, self.elastic)):
-            source = self._source(first, step, first_row)
-            channels, changed = [sample(channel, source[0], source[1]) for channel in channels], True
-        if self.erase:
-            kept = self._outside_of_square(first, step, first_row)
-            channels, changed = [channel * kept for channel in channels], True
-        if not changed:
+        deforms = any((self.shift, self.rotate, self.scale, self.shear, self.elastic))
+        if not (deforms or self.erase):
             return images
+        channels = [images] if images.ndim == 3 else [images[:, c] for c in range(images.shape[1])]
+        if deforms:
+            source = self._source(channels[0], step, first_row)
+            channels = [sample(channel, source[0], source[1]) for channel in channels]
+        if self.erase:
+            kept = self._outside_of_square(channels[0], step, first_row)
+            channels = [channel * kept for channel in channels]
         return channels[0] if images.ndim == 3 else array_module(images).stack(channels, axis=1)
 
     def _source(self, images, step, first_row):
