@@ -8,7 +8,8 @@ from scipy import ndimage
 
 import strict_device
 from synann_np.data import load_mnist
-from synann_np.data.augment import Augment, inverse_affine, sample, smooth_basis
+from synann_np.data.augment import Augment
+from synann_np.data.deformation import inverse_affine, sample, smooth_basis
 
 EVERYTHING = {
     "shift": 2.5, "rotate": 12.0, "scale": 0.1, "shear": 0.15, "elastic": 1.5, "smoothness": 4.0, "erase": 5,
