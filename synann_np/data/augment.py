@@ -44,21 +44,20 @@ class Augment:
     Source is linear in what is drawn, so one matrix product of the coefficients (2 N, 3 + nodes) with the functions
     1, x, y, B_g (3 + nodes, H W) gives the coordinates of all pixels.
 
-    In the end a square at a uniformly drawn place inside the picture is set to 0, if there is an `erase` (as Cutout,
-    DeVries and Taylor, 2017, where the square may reach over the border). No small part may then decide alone.
+    With `erase`, a square at a uniformly drawn place inside the deformed picture is then set to 0, so that a network
+    cannot rely on one small part (Cutout: DeVries and Taylor, 2017, whose square may cross the border).
 
     Arguments:
         seed: int ≥ 0.
         shift, rotate, scale, shear, elastic: strengths as above, ≥ 0; what is 0 is left out.
         smoothness: of the elastic field, pixels, ≥ 1.
-        erase: side of the square, pixels, an int; the images must be at least as large.
+        erase: side of the square, a whole number of pixels; 0: nothing is erased. Images must be at least as large.
 
     augment(images, step, first_row=0)
         images: (N, H, W) or (N, C, H, W) uint8, of either backend. step: int ≥ 0. first_row: where images begin, if
         they are a part of a batch. Returns uint8 of the same shape on the same backend, a new array unless every
-        strength is 0. The channels of a picture change in the same way. Nothing is
-        copied to the host or waited for. Two backends round products and sines differently: now and then a pixel
-        differs by one level.
+        strength is 0. The channels of a picture change in the same way. Nothing is copied to the host or waited for.
+        Two backends round products and sines differently: now and then a pixel differs by one level.
 
     Raises: ValueError for other strengths, seeds, steps and images.
     """
